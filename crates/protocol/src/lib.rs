@@ -1,1 +1,29 @@
+//! All that crosses a wire or lies on flash, shared by meter and collector.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`identity`] | device id, store id, sequence numbers |
+//! | [`reading`] | what a meter records every interval |
+//! | [`block`] | readings packed with a CRC: the unit of transfer and of storage |
+//! | [`frame`] | blocks in an authenticated stream |
+//! | [`event`] | starts, anchors, losses, changes: the numbered event log |
+//! | [`authentication`] | keys, request and answer MACs |
+//! | [`messages`] | the JSON of the device API |
+//! | [`limits`] | every bound that both sides hold |
+//!
+//! Nothing here reads a clock, allocates or panics on input: decoders are total.
 #![no_std]
+#![forbid(unsafe_code)]
+
+pub mod authentication;
+pub mod block;
+pub mod event;
+pub mod frame;
+pub mod identity;
+pub mod limits;
+pub mod messages;
+pub mod reading;
+mod varint;
+
+pub use identity::{DeviceId, Seq, StoreId};
+pub use reading::{ChannelReading, Flags, Reading, Registers};

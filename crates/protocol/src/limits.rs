@@ -1,0 +1,20 @@
+//! Every bound that meter and collector both hold, in one place.
+
+/// Largest number of channels of a meter.
+pub const CHANNELS_MAX: usize = 3;
+/// Largest block in bytes: three channels of a full sector fit.
+pub const BLOCK_BYTES_MAX: usize = 8 * 1024;
+/// Largest JSON body in either direction, in bytes.
+pub const JSON_BYTES_MAX: usize = 4 * 1024;
+/// Longest access token in bytes; ThingsBoard makes tokens of 20.
+pub const TOKEN_BYTES_MAX: usize = 64;
+/// Shortest access token in bytes that a meter accepts.
+pub const TOKEN_BYTES_MIN: usize = 16;
+/// Longest name of a meter in bytes of UTF-8.
+pub const NAME_BYTES_MAX: usize = 48;
+/// Events in one answer at the most.
+pub const EVENTS_PER_ANSWER: usize = 16;
+/// How long a nonce is valid, in milliseconds.
+pub const NONCE_VALID_MS: u64 = 5 * 60 * 1000;
+/// Shortest and longest reading interval, in milliseconds.
+pub const INTERVAL_MS: core::ops::RangeInclusive<u32> = 1_000..=900_000;

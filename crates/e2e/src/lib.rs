@@ -1,1 +1,22 @@
-//! 
+//! Whole-system tests and the measured claims.
+//!
+//! A [`scenario`] starts the real program, does what it says with real processes, sockets and files, and returns what it
+//! counted. A test runs it small and asserts; the report runs it large and writes the figures down.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`program`] | building and running `ofmon`, collector side |
+//! | [`meters`] | a running `ofmon sim` |
+//! | [`truth`] | what the flash of a meter and a load profile say |
+//! | [`exported`] | what `ofmon export` says |
+//! | [`cutter`] | a connection that breaks where it is told |
+//! | [`scenario`] | the scenarios, one a file |
+//! | [`report`] | `target/report.json` |
+
+pub mod cutter;
+pub mod exported;
+pub mod meters;
+pub mod program;
+pub mod report;
+pub mod scenario;
+pub mod truth;

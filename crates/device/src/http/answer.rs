@@ -1,0 +1,57 @@
+//! A JSON answer, rendered whole.
+
+use heapless::Vec;
+use protocol::{
+    limits::JSON_BYTES_MAX,
+    messages::{ErrorAnswer, ErrorBody},
+};
+use serde::Serialize;
+
+use super::Outcome;
+use crate::{meter::Refused, settings::InvalidSetting};
+
+/// Status and body.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: Vec<u8, JSON_BYTES_MAX>,
+}
+
+impl Answer {
+    /// Renders a success.
+    pub(super) fn ok(value: &impl Serialize) -> Outcome {
+        Outcome::Json(Self::render(200, value))
+    }
+
+    /// Renders a failure: `code` for programs, at most 32 bytes, `message` for people, at most 160.
+    pub(super) fn error(status: u16, code: &str, message: &str) -> Self {
+        let error = ErrorBody {
+            code: code.try_into().expect("codes are short"),
+            message: message.try_into().expect("messages are short"),
+        };
+        Self::render(status, &ErrorAnswer { error })
+    }
+
+    fn render(status: u16, value: &impl Serialize) -> Self {
+        let mut body = Vec::new();
+        body.resize_default(JSON_BYTES_MAX).expect("that is its capacity");
+        let length = serde_json_core::to_slice(value, &mut body).expect("every message fits the limit");
+        body.truncate(length);
+        Self { status, body }
+    }
+}
+
+impl From<Refused> for Answer {
+    fn from(refused: Refused) -> Self {
+        let (status, code, message) = match refused {
+            Refused::AlreadySetUp => (409, "already_set_up", "this meter is set up; only a factory reset undoes that"),
+            Refused::Invalid(InvalidSetting::Token) => (400, "bad_token", "a token has 16 to 64 printable ASCII characters"),
+            Refused::Invalid(InvalidSetting::Name) => (400, "bad_name", "a name has 1 to 48 bytes and no control characters"),
+            Refused::Invalid(InvalidSetting::Interval) => (400, "bad_interval", "an interval is a whole number of seconds from 1 to 900"),
+            Refused::WrongTime => (400, "wrong_time", "that time lies before this firmware was built"),
+            Refused::Conflict => (409, "conflict", "the settings changed meanwhile: read them again"),
+            Refused::UnknownReading => (409, "unknown_reading", "this meter has no such readings"),
+            Refused::Storage => (503, "storage", "the flash could not be written or read"),
+        };
+        Self::error(status, code, message)
+    }
+}

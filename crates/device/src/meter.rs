@@ -1,0 +1,316 @@
+//! Samples in, readings on flash, answers out.
+//!
+//! A [`Meter`] owns the store and one metering pipeline a channel. When all channels have closed the same interval it
+//! appends one reading; when that returns, a power cut cannot take it any more. Everything else is asked of it by the
+//! HTTP side between two pushes of samples.
+
+use embedded_storage::nor_flash::NorFlash;
+use flash_store::FlashStore;
+use heapless::Vec;
+use metering::{Channel, Pair, Window};
+use protocol::{
+    DeviceId, Seq,
+    authentication::Key,
+    event::What,
+    limits::{CHANNELS_MAX, EVENTS_PER_ANSWER},
+    messages::{API_VERSION, Acknowledge, Anchored, Clock, Config, Events, Health, Info, Live, LiveChannel, Setup},
+};
+
+use crate::{
+    access::Gate,
+    board::Facts,
+    recorder::{POWER_UNIT_MW, Recorder},
+    settings::{self, InvalidSetting, RECORD_BYTES_MAX, Settings},
+};
+
+/// Why a meter cannot start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartError {
+    /// The store failed, or holds settings that this version does not know.
+    Storage,
+    /// The scale or rate of a channel is out of range, or the store was made for another number of channels.
+    Channel,
+}
+
+/// Why a meter does not do what was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It has its token already; only a factory reset lets it take another.
+    AlreadySetUp,
+    /// A value is out of range.
+    Invalid(InvalidSetting),
+    /// The time lies before the firmware was built.
+    WrongTime,
+    /// The change is for another version of the settings than the one in force.
+    Conflict,
+    /// It speaks of another store, or of readings that do not exist yet.
+    UnknownReading,
+    /// The store failed.
+    Storage,
+}
+
+/// All of a meter that is not hardware.
+pub struct Meter<F: NorFlash> {
+    recorder: Recorder<F>,
+    channels: Vec<Channel, CHANNELS_MAX>,
+    settings: Settings,
+    facts: Facts,
+    key: Option<Key>,
+    clock_set: bool,
+    pub(crate) gate: Gate,
+    pub(crate) requests_refused: u32,
+}
+
+impl<F: NorFlash> Meter<F> {
+    /// Starts on a mounted store: counts the boot, logs it and reads the settings.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn start(mut store: FlashStore<F>, facts: Facts) -> Result<Self, StartError> {
+        let boot = store.start_boot().map_err(|_| StartError::Storage)?;
+        let what = What::Started {
+            reason: facts.reset_reason,
+            next: store.next(),
+        };
+        store.event_append(boot, 0, what).map_err(|_| StartError::Storage)?;
+        let settings = read_settings(&mut store)?;
+        let mut channels = Vec::new();
+        for config in &facts.channels {
+            let config = metering::ChannelConfig {
+                interval_ms: settings.interval_ms,
+                power_unit_mw: POWER_UNIT_MW.into(),
+                ..config.clone()
+            };
+            let channel = Channel::new(config).map_err(|_| StartError::Channel)?;
+            channels.push(channel).map_err(|_| StartError::Channel)?;
+        }
+        if channels.is_empty() || channels.len() != store.registers().len() {
+            return Err(StartError::Channel);
+        }
+        let mut meter = Self {
+            gate: Gate::new(facts.nonce_secret),
+            recorder: Recorder::new(store, boot, settings.interval_ms),
+            channels,
+            settings,
+            facts,
+            key: None,
+            clock_set: false,
+            requests_refused: 0,
+        };
+        meter.derive_key();
+        Ok(meter)
+    }
+
+    /// Feeds samples of one channel, counted from 0; the last pair was taken at uptime `end_us`.
+    ///
+    /// # Panics
+    /// When there is no such channel.
+    pub fn push_samples(&mut self, channel: usize, pairs: &[Pair], end_us: u64) {
+        let recorder = &mut self.recorder;
+        self.channels[channel].push(pairs, end_us, &mut |output| recorder.take(channel, output));
+    }
+
+    /// Feeds the means of one channel from `start_us` to the end of `window`: history above the sampling level.
+    ///
+    /// # Panics
+    /// When there is no such channel.
+    pub fn push_window(&mut self, channel: usize, start_us: u64, window: Window) {
+        let recorder = &mut self.recorder;
+        self.channels[channel].push_window(start_us, window, &mut |output| recorder.take(channel, output));
+    }
+
+    /// Returns who the meter is.
+    #[must_use]
+    pub fn device(&self) -> DeviceId {
+        self.recorder.store.device()
+    }
+
+    /// Returns the number that the next reading will get.
+    #[must_use]
+    pub fn next(&self) -> Seq {
+        self.recorder.store.next()
+    }
+
+    /// Returns the interval of a reading in ms.
+    #[must_use]
+    pub fn interval_ms(&self) -> u32 {
+        self.recorder.interval_ms
+    }
+
+    pub(crate) fn key(&self) -> Option<&Key> {
+        self.key.as_ref()
+    }
+
+    pub(crate) fn store(&mut self) -> &mut FlashStore<F> {
+        &mut self.recorder.store
+    }
+
+    /// Answers `info`.
+    pub(crate) fn info(&mut self, now_ms: u64) -> Info {
+        let nonce = self.gate.nonce(now_ms);
+        let store = &self.recorder.store;
+        Info {
+            device: store.device(),
+            product: "ofmon".try_into().expect("it fits"),
+            firmware: self.facts.firmware.clone(),
+            api: API_VERSION,
+            store: store.store_id(),
+            set_up: self.key.is_some(),
+            name: self.settings.name.clone(),
+            boot: self.recorder.boot,
+            uptime_ms: now_ms,
+            oldest: store.oldest(),
+            next: store.next(),
+            next_event: store.next_event(),
+            clock_set: self.clock_set,
+            interval_ms: self.recorder.interval_ms,
+            channels: self.channels.len() as u8,
+            nonce,
+        }
+    }
+
+    /// Answers `live`; values are 0 until the first window is complete.
+    pub(crate) fn live(&self) -> Live {
+        let mut uptime_ms = 0;
+        let mut channels = Vec::new();
+        for (window, registers) in self.recorder.windows().zip(&self.recorder.store.registers()) {
+            let mut channel = LiveChannel {
+                active_power_mw: 0,
+                reactive_power_mvar: 0,
+                voltage_mv: 0,
+                current_ma: 0,
+                frequency_mhz: 0,
+                import_mj: registers.import_mj,
+                export_mj: registers.export_mj,
+            };
+            if let Some(window) = window {
+                uptime_ms = window.end_us / 1000;
+                channel.active_power_mw = window.active_power_mw.into();
+                channel.reactive_power_mvar = window.reactive_power_mvar.into();
+                channel.voltage_mv = window.voltage_mv;
+                channel.current_ma = window.current_ma;
+                channel.frequency_mhz = window.frequency_mhz;
+            }
+            channels.push(channel).expect("as many as the store has");
+        }
+        Live { uptime_ms, channels }
+    }
+
+    /// Answers `events`: a page from number `from` on.
+    pub(crate) fn events(&mut self, from: u64) -> Result<Events, Refused> {
+        let mut events = Vec::<_, EVENTS_PER_ANSWER>::new();
+        let store = &mut self.recorder.store;
+        store
+            .events(from, &mut |event| events.push(*event).is_ok())
+            .map_err(|_| Refused::Storage)?;
+        let next = store.next_event();
+        Ok(Events { events, next })
+    }
+
+    /// Takes the time from a collector and logs it as an anchor of this moment.
+    pub(crate) fn set_clock(&mut self, clock: &Clock, now_ms: u64) -> Result<Anchored, Refused> {
+        if clock.utc_ms < self.facts.built_utc_ms {
+            return Err(Refused::WrongTime);
+        }
+        let what = What::Anchor {
+            utc_ms: clock.utc_ms,
+            uncertainty_ms: clock.uncertainty_ms,
+        };
+        let event = self.recorder.log(now_ms, what).ok_or(Refused::Storage)?;
+        self.clock_set = true;
+        Ok(Anchored {
+            event,
+            boot: self.recorder.boot,
+            uptime_ms: now_ms,
+        })
+    }
+
+    /// Remembers what a collector has stored: a hint for what may be overwritten first.
+    pub(crate) fn acknowledge(&mut self, acknowledge: &Acknowledge) -> Result<(), Refused> {
+        let store = &mut self.recorder.store;
+        if acknowledge.store != store.store_id() || acknowledge.next > store.next() {
+            return Err(Refused::UnknownReading);
+        }
+        store.acknowledge(acknowledge.next).map_err(|_| Refused::Storage)
+    }
+
+    /// Takes token and name, once.
+    pub(crate) fn set_up(&mut self, setup: &Setup, now_ms: u64) -> Result<(), Refused> {
+        if self.key.is_some() {
+            return Err(Refused::AlreadySetUp);
+        }
+        settings::check_token(&setup.token).map_err(Refused::Invalid)?;
+        settings::check_name(&setup.name).map_err(Refused::Invalid)?;
+        let settings = Settings {
+            version: self.settings.version + 1,
+            token: Some(setup.token.clone()),
+            name: setup.name.clone(),
+            ..self.settings.clone()
+        };
+        self.keep(settings)?;
+        self.derive_key();
+        self.recorder.log(now_ms, What::SetUp);
+        Ok(())
+    }
+
+    /// Answers `config`.
+    pub(crate) fn config(&self) -> Config {
+        Config {
+            name: self.settings.name.clone(),
+            interval_ms: self.settings.interval_ms,
+            version: self.settings.version,
+        }
+    }
+
+    /// Changes name and interval; the interval takes effect with the next start.
+    pub(crate) fn change_config(&mut self, config: &Config, now_ms: u64) -> Result<Config, Refused> {
+        if config.version != self.settings.version {
+            return Err(Refused::Conflict);
+        }
+        settings::check_name(&config.name).map_err(Refused::Invalid)?;
+        settings::check_interval(config.interval_ms).map_err(Refused::Invalid)?;
+        let version = self.settings.version + 1;
+        self.keep(Settings {
+            version,
+            name: config.name.clone(),
+            interval_ms: config.interval_ms,
+            token: self.settings.token.clone(),
+        })?;
+        self.recorder.log(now_ms, What::ConfigChanged { version });
+        Ok(self.config())
+    }
+
+    /// Answers `health`.
+    pub(crate) fn health(&self) -> Health {
+        Health {
+            requests_refused: self.requests_refused,
+            storage_errors: self.recorder.storage_errors,
+            flash_used_bytes: self.recorder.store.used_bytes(),
+            flash_total_bytes: self.recorder.store.total_bytes(),
+            coverage_permille: self.recorder.coverage_permille,
+        }
+    }
+
+    /// Writes settings to flash and, when they are there, puts them in force.
+    fn keep(&mut self, settings: Settings) -> Result<(), Refused> {
+        let mut record = [0; RECORD_BYTES_MAX];
+        let length = settings.write(&mut record);
+        let written = self.recorder.store.config_write(&record[..length]);
+        written.map_err(|_| Refused::Storage)?;
+        self.settings = settings;
+        Ok(())
+    }
+
+    fn derive_key(&mut self) {
+        let device = self.device();
+        self.key = self.settings.token.as_deref().map(|token| Key::derive(token, device));
+    }
+}
+
+fn read_settings<F: NorFlash>(store: &mut FlashStore<F>) -> Result<Settings, StartError> {
+    let mut record = [0; 512];
+    match store.config_read(&mut record).map_err(|_| StartError::Storage)? {
+        None => Ok(Settings::default()),
+        Some(length) => Settings::parse(&record[..length]).ok_or(StartError::Storage),
+    }
+}

@@ -1,0 +1,64 @@
+//! A board on a PC: a flash file and an uptime that first runs fast, then with the wall clock.
+
+use std::{
+    cell::Cell,
+    time::{Duration, Instant},
+};
+
+use device::Board;
+use nor_model::Nor;
+
+/// The hardware of one simulated meter.
+#[derive(Debug)]
+pub struct SimBoard {
+    uptime: Cell<Uptime>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Uptime {
+    /// Simulated: as far as the samples have come.
+    At(u64),
+    /// Real: so many µs at that instant.
+    Since(u64, Instant),
+}
+
+impl SimBoard {
+    /// Starts at uptime 0, simulated.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            uptime: Cell::new(Uptime::At(0)),
+        }
+    }
+
+    /// Moves the simulated uptime to where the samples are.
+    pub fn advance_to(&self, uptime_us: u64) {
+        self.uptime.set(Uptime::At(uptime_us));
+    }
+
+    /// Lets the uptime run with the wall clock from here on.
+    pub fn run_live(&self) {
+        self.uptime.set(Uptime::Since(self.uptime_us(), Instant::now()));
+    }
+}
+
+impl Default for SimBoard {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Board for SimBoard {
+    type Flash = Nor;
+
+    fn uptime_us(&self) -> u64 {
+        match self.uptime.get() {
+            Uptime::At(uptime_us) => uptime_us,
+            Uptime::Since(base_us, instant) => base_us + instant.elapsed().as_micros() as u64,
+        }
+    }
+
+    fn delay(&self, milliseconds: u64) -> impl Future<Output = ()> {
+        tokio::time::sleep(Duration::from_millis(milliseconds))
+    }
+}

@@ -1,0 +1,227 @@
+//! Many simulated meters in one program.
+
+use std::{fs, path::PathBuf, pin::pin, thread, time::Duration};
+
+use protocol::DeviceId;
+use tokio::sync::{mpsc, watch};
+
+use crate::{
+    Error,
+    meter::{self, News, Plan},
+    registry::{self, MeterEntry},
+    signal::{FrontEnd, LoadProfile, Recipe, Source},
+};
+
+/// Meters of a fleet at the most: one thread each.
+pub const DEVICES_MAX: usize = 256;
+/// Rating of the simulated current transformers.
+const CT_AMPERES: u32 = 100;
+
+/// What a fleet is to be.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How many meters, 1 to [`DEVICES_MAX`].
+    pub devices: usize,
+    /// Directory of flash files and `meters.json`; made where it is not there.
+    pub state: PathBuf,
+    /// What flows through the meters.
+    pub load: Load,
+    /// History before the present begins; a profile has its own length instead.
+    pub history: Duration,
+    /// Makes history of means over 10 s instead of samples.
+    pub fast_history: bool,
+    /// Seconds of history in a second of time; 0 is as fast as it goes.
+    pub speed: f64,
+    /// Accepts a simulated clock: a time from before the program was built.
+    pub simulated_clock: bool,
+    /// Makes every run alike.
+    pub seed: u64,
+}
+
+/// What flows through the meters.
+#[derive(Clone, Debug)]
+pub enum Load {
+    /// A load profile in the household file's format, the same for all meters.
+    Profile(PathBuf),
+    /// Built-in recipes, another for each meter.
+    Recipes,
+}
+
+/// How far a fleet is.
+#[derive(Clone, Debug)]
+pub enum Progress {
+    /// History is being made.
+    History {
+        /// The meter.
+        device: DeviceId,
+        /// Made so far.
+        done: Duration,
+        /// To be made.
+        total: Duration,
+    },
+    /// All meters answer and are listed in `meters.json`. Comes before history where that is paced by a speed, else after it.
+    Ready(Vec<MeterEntry>),
+    /// All history is there and time runs with the wall clock.
+    Live {
+        /// Pairs of samples that were measured for it.
+        samples: u64,
+    },
+}
+
+/// Runs a fleet until `stop` is ready.
+///
+/// # Errors
+/// [`Error`]; the whole fleet ends when one of its meters fails.
+pub async fn run(
+    options: &Options,
+    stop: impl Future<Output = ()>,
+    mut progress: impl FnMut(Progress),
+) -> Result<(), Error> {
+    if !(1..=DEVICES_MAX).contains(&options.devices) {
+        return Err(Error::Devices(options.devices));
+    }
+    fs::create_dir_all(&options.state).map_err(|source| Error::State(options.state.clone(), source))?;
+    let plans = plans(options)?;
+    let mut fleet = Fleet::new(options, &plans)?;
+    let (stop_sender, stop_receiver) = watch::channel(false);
+    let (news_sender, mut news) = mpsc::unbounded_channel();
+    let mut threads = Vec::new();
+    for plan in plans {
+        let (news, stop) = (news_sender.clone(), stop_receiver.clone());
+        let thread = thread::Builder::new().name(plan.id.to_string());
+        let life = move || {
+            if let Err(error) = meter::run(&plan, &news, stop) {
+                let _ = news.send((plan.id, News::Failed(error)));
+            }
+        };
+        threads.push(thread.spawn(life).map_err(Error::Runtime)?);
+    }
+    drop(news_sender);
+    let mut stop = pin!(stop);
+    let result = loop {
+        tokio::select! {
+            () = &mut stop => break Ok(()),
+            piece = news.recv() => match piece {
+                Some((device, piece)) => if let Err(error) = fleet.hear(device, piece, &mut progress) {
+                    break Err(error);
+                },
+                None => break Ok(()),
+            },
+        }
+    };
+    // Meters end between two samples; nothing is lost by that, and their flash files are whole at any moment.
+    let _ = stop_sender.send(true);
+    for thread in threads {
+        if thread.join().is_err() {
+            return Err(Error::Panicked);
+        }
+    }
+    result
+}
+
+/// What the fleet has heard of its meters.
+struct Fleet {
+    state: PathBuf,
+    entries: Vec<MeterEntry>,
+    history: Duration,
+    /// Meters that do not answer yet.
+    silent: usize,
+    /// Meters that are not in the present yet.
+    in_history: usize,
+    samples: u64,
+    /// Whether meters are told of as soon as they answer, in the middle of their history.
+    announce_early: bool,
+}
+
+impl Fleet {
+    /// Keeps the passwords of an earlier run in the same directory.
+    fn new(options: &Options, plans: &[Plan]) -> Result<Self, Error> {
+        let state_error = |source| Error::State(options.state.clone(), source);
+        let known = registry::read(&options.state).map_err(state_error)?;
+        let entry = |plan: &Plan| {
+            let password = known.iter().find(|entry| entry.id == plan.id).map(|entry| entry.password.clone());
+            MeterEntry {
+                id: plan.id,
+                ssid: format!("OFMON-{}", plan.id.to_string().to_uppercase()),
+                url: String::new(),
+                password: password.unwrap_or_else(|| registry::new_password(&mut rand::rng())),
+            }
+        };
+        Ok(Self {
+            state: options.state.clone(),
+            entries: plans.iter().map(entry).collect(),
+            history: Duration::from_micros(plans.first().map_or(0, |plan| plan.history_us)),
+            silent: plans.len(),
+            in_history: plans.len(),
+            samples: 0,
+            announce_early: options.speed > 0.0,
+        })
+    }
+
+    fn hear(&mut self, device: DeviceId, news: News, progress: &mut impl FnMut(Progress)) -> Result<(), Error> {
+        match news {
+            News::Listening(port) => {
+                if let Some(entry) = self.entries.iter_mut().find(|entry| entry.id == device) {
+                    entry.url = format!("http://127.0.0.1:{port}");
+                }
+                self.silent -= 1;
+                if self.silent == 0 && self.announce_early {
+                    self.announce(progress)?;
+                }
+            }
+            News::History(done_us) => progress(Progress::History {
+                device,
+                done: Duration::from_micros(done_us),
+                total: self.history,
+            }),
+            News::Live(samples) => {
+                self.in_history -= 1;
+                self.samples += samples;
+                if self.in_history == 0 {
+                    if !self.announce_early {
+                        self.announce(progress)?;
+                    }
+                    progress(Progress::Live { samples: self.samples });
+                }
+            }
+            News::Failed(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn announce(&self, progress: &mut impl FnMut(Progress)) -> Result<(), Error> {
+        registry::write(&self.state, &self.entries).map_err(|source| Error::State(self.state.clone(), source))?;
+        progress(Progress::Ready(self.entries.clone()));
+        Ok(())
+    }
+}
+
+fn plans(options: &Options) -> Result<Vec<Plan>, Error> {
+    let profile = match &options.load {
+        Load::Profile(path) => Some(LoadProfile::read(path)?),
+        Load::Recipes => None,
+    };
+    let history_us = match &profile {
+        Some(profile) => profile.len_us(),
+        None => options.history.as_micros() as u64,
+    };
+    let plan = |index: usize| {
+        let id = DeviceId([0x02, 0x0f, b'm', (options.seed & 0xff) as u8, (index >> 8) as u8, index as u8]);
+        let seed = options.seed.wrapping_add(index as u64);
+        Plan {
+            id,
+            flash: options.state.join(format!("{id}.flash")),
+            source: match &profile {
+                Some(profile) => Source::Profile(profile.clone()),
+                None => Source::Recipe(Recipe::of(index, seed)),
+            },
+            front_end: FrontEnd::esp32c3(CT_AMPERES, seed),
+            seed,
+            history_us,
+            fast_history: options.fast_history,
+            speed: options.speed,
+            simulated_clock: options.simulated_clock,
+        }
+    };
+    Ok((0..options.devices).map(plan).collect())
+}

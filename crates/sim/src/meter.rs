@@ -1,0 +1,256 @@
+//! The life of one simulated meter: flash from its file, history, then the present.
+//!
+//! The meter lives on a thread of its own with a single-threaded runtime, as it does on a chip: sampling and HTTP take
+//! turns. A restarted meter mounts its flash and goes on where its readings end.
+
+use std::{
+    cell::RefCell,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use device::{Facts, Meter, http};
+use flash_store::{FlashStore, Format};
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use metering::Pair;
+use nor_model::Nor;
+use protocol::{DeviceId, StoreId, event::ResetReason};
+use rand::RngExt as _;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, watch},
+};
+
+use crate::{
+    Error,
+    board::SimBoard,
+    signal::{FrontEnd, Generator, Source},
+};
+
+/// Flash of a meter's store: 1.9 MB of the 4 MB chip.
+pub const FLASH_BYTES: usize = 480 * 4096;
+/// Pairs of voltage and current a second.
+pub const SAMPLE_RATE_HZ: u32 = 2_000;
+/// Samples are fed in portions of 100 ms, as a DMA buffer would.
+const PORTION_US: u64 = 100_000;
+const PORTION_PAIRS: usize = (SAMPLE_RATE_HZ as u64 * PORTION_US / 1_000_000) as usize;
+/// How long history may keep HTTP waiting.
+const TURN: Duration = Duration::from_millis(20);
+/// Above the sampling level the means of a whole interval are fed at once.
+const MEANS_US: u64 = 10_000_000;
+/// A time before 2026-01-01 is refused, as by a firmware that was built then.
+const BUILT_UTC_MS: i64 = 1_767_225_600_000;
+
+/// One meter to simulate.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The meter.
+    pub id: DeviceId,
+    /// File that holds its flash.
+    pub flash: PathBuf,
+    /// What flows through it.
+    pub source: Source,
+    /// What turns that into ADC codes.
+    pub front_end: FrontEnd,
+    /// Seed of its noise.
+    pub seed: u64,
+    /// History that must be there before the present begins, in µs.
+    pub history_us: u64,
+    /// Whether history is made of means instead of samples.
+    pub fast_history: bool,
+    /// Seconds of history in a second of time; 0 is as fast as it goes.
+    pub speed: f64,
+    /// Whether it takes a time that lies before it was built.
+    pub simulated_clock: bool,
+}
+
+/// What a simulated meter tells while it lives.
+#[derive(Debug)]
+pub enum News {
+    /// It answers on this port.
+    Listening(u16),
+    /// So many µs of its history are made.
+    History(u64),
+    /// The present began, after so many pairs of samples in this run of the program.
+    Live(u64),
+    /// It ended with an error.
+    Failed(Error),
+}
+
+/// Runs a meter until `stop` turns true; call it on a thread of its own.
+///
+/// # Errors
+/// A flash file that cannot be read or is no store, a port that cannot be had.
+pub fn run(plan: &Plan, news: &mpsc::UnboundedSender<(DeviceId, News)>, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::Runtime)?;
+    let meter = Meter::start(mount(plan)?, facts(plan)).map_err(|error| Error::Start(plan.id, error))?;
+    let life = Life {
+        plan,
+        meter: RefCell::new(meter),
+        board: SimBoard::new(),
+        news,
+    };
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(Error::Listen)?;
+        life.tell(News::Listening(listener.local_addr().map_err(Error::Listen)?.port()));
+        tokio::select! {
+            () = life.serve(listener) => {}
+            () = life.sample() => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+        Ok(())
+    })
+}
+
+struct Life<'a> {
+    plan: &'a Plan,
+    meter: RefCell<Meter<Nor>>,
+    board: SimBoard,
+    news: &'a mpsc::UnboundedSender<(DeviceId, News)>,
+}
+
+impl Life<'_> {
+    /// Passes news on; a receiver that is gone means that the fleet is ending.
+    fn tell(&self, news: News) {
+        let _ = self.news.send((self.plan.id, news));
+    }
+
+    /// Answers requests, as many side by side as a meter can; further connections wait.
+    async fn serve(&self, listener: TcpListener) {
+        let router = http::router(&self.meter, &self.board);
+        let mut connections = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                accepted = listener.accept(), if connections.len() < http::CONNECTIONS => match accepted {
+                    Ok((stream, _)) => connections.push(connection(&router, stream)),
+                    Err(error) => tracing::warn!(%error, "a connection could not be taken"),
+                },
+                Some(()) = connections.next() => {}
+            }
+        }
+    }
+
+    /// Makes history, then measures the present.
+    async fn sample(&self) {
+        let interval_us = u64::from(self.meter.borrow().interval_ms()) * 1000;
+        let begun_us = self.meter.borrow().next().0 * interval_us;
+        let mut samples = Samples {
+            generator: Generator::new(self.plan.source.clone(), self.plan.front_end, SAMPLE_RATE_HZ, self.plan.seed),
+            pairs: vec![Pair::default(); PORTION_PAIRS],
+            uptime_us: 0,
+            fed: 0,
+        };
+        let history_us = self.plan.history_us.saturating_sub(begun_us);
+        if self.plan.fast_history {
+            self.history_of_means(begun_us, history_us, &mut samples.uptime_us).await;
+        }
+        samples.generator.seek(begun_us + samples.uptime_us);
+        self.history_of_samples(begun_us, history_us, &mut samples).await;
+        self.tell(News::Live(samples.fed));
+        self.board.run_live();
+        self.present(&mut samples).await;
+    }
+
+    async fn history_of_means(&self, begun_us: u64, history_us: u64, uptime_us: &mut u64) {
+        let mut turn = Instant::now();
+        while *uptime_us + MEANS_US <= history_us {
+            let from_us = begun_us + *uptime_us;
+            let end_us = *uptime_us + MEANS_US;
+            let window = self.plan.source.mean_window(from_us, from_us + MEANS_US, end_us);
+            self.meter.borrow_mut().push_window(0, *uptime_us, window);
+            *uptime_us = end_us;
+            self.board.advance_to(end_us);
+            self.yield_in_turn(&mut turn, from_us).await;
+        }
+    }
+
+    async fn history_of_samples(&self, begun_us: u64, history_us: u64, samples: &mut Samples) {
+        let start = Instant::now();
+        let mut turn = start;
+        while samples.uptime_us < history_us {
+            samples.feed(&self.meter);
+            self.board.advance_to(samples.uptime_us);
+            if self.plan.speed > 0.0 {
+                let due = start + Duration::from_micros((samples.uptime_us as f64 / self.plan.speed) as u64);
+                tokio::time::sleep_until(due.into()).await;
+            }
+            self.yield_in_turn(&mut turn, begun_us + samples.uptime_us).await;
+        }
+    }
+
+    /// Lets HTTP have its turn, and tells how far history is.
+    async fn yield_in_turn(&self, turn: &mut Instant, done_us: u64) {
+        if turn.elapsed() >= TURN {
+            self.tell(News::History(done_us));
+            tokio::task::yield_now().await;
+            *turn = Instant::now();
+        }
+    }
+
+    async fn present(&self, samples: &mut Samples) {
+        let mut tick = tokio::time::interval(Duration::from_micros(PORTION_US));
+        loop {
+            tick.tick().await;
+            while samples.uptime_us + PORTION_US <= self.board.uptime_us() {
+                samples.feed(&self.meter);
+            }
+        }
+    }
+}
+
+/// The samples of a meter and how far they have come in this boot.
+struct Samples {
+    generator: Generator,
+    pairs: Vec<Pair>,
+    uptime_us: u64,
+    fed: u64,
+}
+
+impl Samples {
+    fn feed(&mut self, meter: &RefCell<Meter<Nor>>) {
+        self.generator.fill(&mut self.pairs);
+        self.uptime_us += PORTION_US;
+        self.fed += self.pairs.len() as u64;
+        meter.borrow_mut().push_samples(0, &self.pairs, self.uptime_us);
+    }
+}
+
+async fn connection(router: &http::DeviceRouter<'_, SimBoard>, stream: TcpStream) {
+    let mut buffer = vec![0; http::HTTP_BUFFER_BYTES];
+    let server = picoserve::Server::new_tokio(router, &http::CONFIG, &mut buffer);
+    if let Err(error) = server.serve(stream).await {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// Mounts the flash of a meter; formats a file that was not there.
+fn mount(plan: &Plan) -> Result<FlashStore<Nor>, Error> {
+    let flash_error = |source| Error::Flash {
+        path: plan.flash.clone(),
+        source,
+    };
+    let fresh = !plan.flash.exists();
+    let flash = Nor::open(&plan.flash, FLASH_BYTES).map_err(flash_error)?;
+    if fresh {
+        let format = Format {
+            device: plan.id,
+            store: StoreId(rand::rng().random()),
+            channels: 1,
+        };
+        return FlashStore::format(flash, &format).map_err(|error| Error::Format(plan.id, error));
+    }
+    FlashStore::mount(flash).map_err(|(error, _)| Error::Mount(plan.flash.clone(), error))
+}
+
+fn facts(plan: &Plan) -> Facts {
+    Facts {
+        reset_reason: ResetReason::PowerOn,
+        firmware: env!("CARGO_PKG_VERSION").try_into().expect("a version is short"),
+        nonce_secret: rand::rng().random(),
+        channels: [plan.front_end.channel_config(SAMPLE_RATE_HZ)].into_iter().collect(),
+        built_utc_ms: if plan.simulated_clock { 0 } else { BUILT_UTC_MS },
+    }
+}

@@ -1,0 +1,234 @@
+//! Checking a block and walking through its readings.
+
+use core::ops::Range;
+
+use super::{
+    BlockError, CRC, CRC_BYTES, FIXED_BYTES, FORMAT, Header, Kind, MAGIC, REGISTER_BYTES,
+    channel::read_channel,
+};
+use crate::{
+    identity::{DeviceId, Seq, StoreId},
+    limits::{BLOCK_BYTES_MAX, CHANNELS_MAX, INTERVAL_MS},
+    reading::{ChannelReading, Channels, Reading, RegisterSet, Registers, quantum_mj},
+    varint,
+};
+
+/// A block that was checked whole: every access after that succeeds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block<'a> {
+    header: Header,
+    kind: Kind,
+    count: u32,
+    payload: &'a [u8],
+}
+
+/// Returns how long the block at the start of `bytes` says it is, `None` where it does not begin like a block.
+#[must_use]
+pub fn stated_length(bytes: &[u8]) -> Option<usize> {
+    (bytes.len() >= 8 && bytes[..2] == MAGIC).then(|| le_u32(bytes, 4) as usize)
+}
+
+impl<'a> Block<'a> {
+    /// Checks `bytes`, which must be exactly one block.
+    ///
+    /// # Errors
+    /// See [`BlockError`]; any bytes whatever give a block or an error.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, BlockError> {
+        let length = Self::checked_length(bytes)?;
+        let body = &bytes[..length - CRC_BYTES];
+        if CRC.checksum(body) != le_u32(bytes, length - CRC_BYTES) {
+            return Err(BlockError::Corrupt);
+        }
+        let kind = match body[3] {
+            0 => Kind::Readings,
+            1 => Kind::NeverExisted,
+            2 => Kind::Lost,
+            _ => return Err(BlockError::Unsupported),
+        };
+        let channels = usize::from(body[14]);
+        let payload_at = FIXED_BYTES + channels * REGISTER_BYTES;
+        if !(1..=CHANNELS_MAX).contains(&channels) || payload_at > body.len() {
+            return Err(BlockError::OutOfRange);
+        }
+        let registers = body[FIXED_BYTES..payload_at]
+            .chunks_exact(REGISTER_BYTES)
+            .map(|bytes| Registers {
+                import_mj: le_u64(bytes, 0),
+                export_mj: le_u64(bytes, 8),
+            })
+            .collect();
+        let header = Header {
+            device: DeviceId(body[8..14].try_into().expect("six bytes")),
+            store: StoreId(le_u64(body, 16)),
+            first: Seq(le_u64(body, 24)),
+            boot: le_u32(body, 36),
+            uptime_ms: le_u64(body, 40),
+            interval_ms: le_u32(body, 48),
+            power_unit_mw: le_u16(body, 52),
+            calibration: le_u16(body, 54),
+            registers,
+        };
+        let block = Self {
+            header,
+            kind,
+            count: le_u32(body, 32),
+            payload: &body[payload_at..],
+        };
+        block.check(body[15]).ok_or(BlockError::OutOfRange)?;
+        Ok(block)
+    }
+
+    fn checked_length(bytes: &[u8]) -> Result<usize, BlockError> {
+        if bytes.len() > BLOCK_BYTES_MAX {
+            return Err(BlockError::TooLong);
+        }
+        if bytes.len() < FIXED_BYTES + CRC_BYTES {
+            return Err(BlockError::Truncated);
+        }
+        let length = stated_length(bytes).ok_or(BlockError::NotABlock)?;
+        if bytes[2] != FORMAT {
+            return Err(BlockError::Unsupported);
+        }
+        match length {
+            _ if length > bytes.len() => Err(BlockError::Truncated),
+            _ if length < bytes.len() => Err(BlockError::TooLong),
+            _ => Ok(length),
+        }
+    }
+
+    /// Holds every field to its range and walks the payload once.
+    fn check(&self, reserved: u8) -> Option<()> {
+        let header = &self.header;
+        let known_unit = matches!(header.power_unit_mw, 100 | 1000);
+        let fields = reserved == 0
+            && self.count >= 1
+            && INTERVAL_MS.contains(&header.interval_ms)
+            && known_unit;
+        fields.then_some(())?;
+        let duration_ms = u64::from(self.count) * u64::from(header.interval_ms);
+        header.first.0.checked_add(self.count.into())?;
+        header.uptime_ms.checked_add(duration_ms)?;
+        match self.kind {
+            Kind::NeverExisted => self.payload.is_empty().then_some(()),
+            Kind::Lost => self.lost_energy().map(drop),
+            Kind::Readings => {
+                let mut at = 0;
+                let mut previous = [ChannelReading::default(); CHANNELS_MAX];
+                for _ in 0..self.count {
+                    for channel in &mut previous[..header.registers.len()] {
+                        *channel = read_channel(self.payload, &mut at, channel)?;
+                    }
+                }
+                (at == self.payload.len()).then_some(())
+            }
+        }
+    }
+
+    /// Returns what is common to all readings.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Returns what the block's numbers stand for.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Returns the sequence numbers that the block covers.
+    #[must_use]
+    pub fn range(&self) -> Range<u64> {
+        self.header.first.0..self.header.first.0 + u64::from(self.count)
+    }
+
+    /// Returns the energy of a loss per channel, `None` for the other kinds.
+    #[must_use]
+    pub fn lost_energy(&self) -> Option<RegisterSet> {
+        (self.kind == Kind::Lost).then_some(())?;
+        let mut at = 0;
+        let mut energy = RegisterSet::new();
+        for _ in &self.header.registers {
+            let import_mj = varint::read(self.payload, &mut at)?;
+            let export_mj = varint::read(self.payload, &mut at)?;
+            energy
+                .push(Registers {
+                    import_mj,
+                    export_mj,
+                })
+                .ok()?;
+        }
+        (at == self.payload.len()).then_some(energy)
+    }
+
+    /// Returns the readings in order; none for a block of another kind.
+    #[must_use]
+    pub fn readings(&self) -> Readings<'_> {
+        Readings {
+            block: self,
+            at: 0,
+            index: 0,
+            channels: self
+                .header
+                .registers
+                .iter()
+                .map(|_| ChannelReading::default())
+                .collect(),
+            registers: self.header.registers.clone(),
+        }
+    }
+}
+
+/// Yields the readings of a checked block.
+#[derive(Clone, Debug)]
+pub struct Readings<'a> {
+    block: &'a Block<'a>,
+    at: usize,
+    index: u32,
+    channels: Channels,
+    registers: RegisterSet,
+}
+
+impl Iterator for Readings<'_> {
+    type Item = Reading;
+
+    fn next(&mut self) -> Option<Reading> {
+        let Block {
+            header,
+            kind,
+            count,
+            payload,
+        } = self.block;
+        if *kind != Kind::Readings || self.index == *count {
+            return None;
+        }
+        let quantum_mj = quantum_mj(header.power_unit_mw, header.interval_ms);
+        for (channel, registers) in self.channels.iter_mut().zip(&mut self.registers) {
+            *channel = read_channel(payload, &mut self.at, channel)?;
+            *registers = registers.advanced(channel.energy_quanta, quantum_mj);
+        }
+        let index = u64::from(self.index);
+        self.index += 1;
+        Some(Reading {
+            seq: header.first.advanced(index),
+            boot: header.boot,
+            uptime_ms: header.uptime_ms + index * u64::from(header.interval_ms),
+            interval_ms: header.interval_ms,
+            power_unit_mw: header.power_unit_mw,
+            channels: self.channels.clone(),
+            registers: self.registers.clone(),
+        })
+    }
+}
+
+fn le_u16(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes(bytes[at..at + 2].try_into().expect("two bytes"))
+}
+
+fn le_u32(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
+}
+
+fn le_u64(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
+}

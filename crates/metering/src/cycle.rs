@@ -1,0 +1,161 @@
+//! Sums over samples: whole ones within a cycle, and with split edges over a window.
+//!
+//! A sample stands for the time from half a period before it to half a period after it. Where a cycle ends within that
+//! time, the sample's products are split in proportion, and what one cycle loses the next one gets.
+
+use crate::{config::Pair, sine};
+
+/// One sample, less the references, with the phase of the fundamental in 1/2^14.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample {
+    x: i32,
+    y: i32,
+    cosine: i32,
+    sine: i32,
+}
+
+impl Sample {
+    #[inline(always)]
+    pub(crate) fn new(pair: Pair, reference: (i32, i32), phase: u32) -> Self {
+        let (cosine, sine) = sine::cosine_sine(phase);
+        Self {
+            x: i32::from(pair.voltage) - reference.0,
+            y: i32::from(pair.current) - reference.1,
+            cosine,
+            sine,
+        }
+    }
+}
+
+/// Sums over whole samples; ranges in the crate's table.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sums {
+    x: i32,
+    y: i32,
+    xx: i64,
+    yy: i64,
+    xy: i64,
+    x_cosine: i64,
+    x_sine: i64,
+    y_cosine: i64,
+    y_sine: i64,
+}
+
+impl Sums {
+    #[inline(always)]
+    pub(crate) fn add(&mut self, sample: Sample) {
+        let Sample { x, y, cosine, sine } = sample;
+        self.x += x;
+        self.y += y;
+        self.xx += product(x, x);
+        self.yy += product(y, y);
+        self.xy += product(x, y);
+        self.x_cosine += product(x, cosine);
+        self.x_sine += product(x, sine);
+        self.y_cosine += product(y, cosine);
+        self.y_sine += product(y, sine);
+    }
+}
+
+#[inline(always)]
+fn product(a: i32, b: i32) -> i64 {
+    i64::from(a) * i64::from(b)
+}
+
+/// Sums with weights in 1/2^15 of a sample.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Totals {
+    weight: i64,
+    x: i64,
+    y: i64,
+    xx: i64,
+    yy: i64,
+    xy: i64,
+    x_cosine: i64,
+    x_sine: i64,
+    y_cosine: i64,
+    y_sine: i64,
+}
+
+/// What a window's totals say, in codes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moments {
+    /// Means less the references in 1/2^15 code.
+    pub(crate) mean_q15: (i64, i64),
+    /// Variances of voltage and current in 1/2^15 code².
+    pub(crate) variance_q15: (u64, u64),
+    /// Covariance in 1/2^15 code²: active power.
+    pub(crate) covariance_q15: i64,
+    /// Mean of the fundamental's current times its voltage a quarter cycle later, in 1/2^15 code²: reactive power.
+    pub(crate) reactive_q15: i64,
+}
+
+impl Totals {
+    /// Weight in 1/2^15 samples, below 2^29.
+    pub(crate) fn weight_q15(&self) -> i64 {
+        self.weight
+    }
+
+    pub(crate) fn add_whole(&mut self, sums: &Sums, samples: u32) {
+        self.weight += i64::from(samples) << 15;
+        self.x += i64::from(sums.x) << 15;
+        self.y += i64::from(sums.y) << 15;
+        self.xx += sums.xx << 15;
+        self.yy += sums.yy << 15;
+        self.xy += sums.xy << 15;
+        self.x_cosine += sums.x_cosine << 15;
+        self.x_sine += sums.x_sine << 15;
+        self.y_cosine += sums.y_cosine << 15;
+        self.y_sine += sums.y_sine << 15;
+    }
+
+    /// Adds `weight_q15` of a sample, −2^14 to 2^14.
+    pub(crate) fn add_part(&mut self, sample: Sample, weight_q15: i64) {
+        let Sample { x, y, cosine, sine } = sample;
+        self.weight += weight_q15;
+        self.x += i64::from(x) * weight_q15;
+        self.y += i64::from(y) * weight_q15;
+        self.xx += product(x, x) * weight_q15;
+        self.yy += product(y, y) * weight_q15;
+        self.xy += product(x, y) * weight_q15;
+        self.x_cosine += product(x, cosine) * weight_q15;
+        self.x_sine += product(x, sine) * weight_q15;
+        self.y_cosine += product(y, cosine) * weight_q15;
+        self.y_sine += product(y, sine) * weight_q15;
+    }
+
+    /// Returns means and mean products about the means; `None` without a sample.
+    pub(crate) fn moments(&self) -> Option<Moments> {
+        if self.weight <= 0 {
+            return None;
+        }
+        let mean = |sum: i64| ratio_q15(sum, self.weight);
+        let (x, y) = (mean(self.x), mean(self.y));
+        // Means are below 2^16 codes, so their products are below 2^62.
+        let variance =
+            |sum: i64, mean_q15: i64| (mean(sum) - ((mean_q15 * mean_q15) >> 15)).max(0) as u64;
+        Some(Moments {
+            mean_q15: (x, y),
+            variance_q15: (variance(self.xx, x), variance(self.yy, y)),
+            covariance_q15: mean(self.xy) - ((x * y) >> 15),
+            reactive_q15: self.reactive_q15(),
+        })
+    }
+
+    /// With phasors V and I of peak values, Q is the imaginary part of V·I*/2; a peak is twice the mean correlation.
+    fn reactive_q15(&self) -> i64 {
+        // In 1/2^14 code: below 2^30, their products below 2^60.
+        let mean = |sum: i64| sum / self.weight;
+        let cross =
+            mean(self.x_cosine) * mean(self.y_sine) - mean(self.x_sine) * mean(self.y_cosine);
+        // 2 · cross / 2^(2·14), in 1/2^15.
+        cross >> (2 * sine::ONE_SHIFT - 16)
+    }
+}
+
+/// Returns `sum / weight` in 1/2^15, without the 128 bits that shifting first would need.
+fn ratio_q15(sum: i64, weight: i64) -> i64 {
+    let whole = sum / weight;
+    let rest = sum % weight;
+    (whole << 15) + (rest << 15) / weight
+}

@@ -1,0 +1,69 @@
+//! A sine table that is computed when the program is built, without floating point.
+//!
+//! 1024 steps a turn, no interpolation: the phase is known to 0.35°, and because voltage and current are correlated with
+//! the same entries, the error of the phase between them averages out over a cycle (tests hold reactive power to 0.05 %
+//! of the apparent power).
+
+/// Value that stands for 1.
+pub(crate) const ONE_SHIFT: u32 = 14;
+const STEPS: usize = 1024;
+const QUARTER: usize = STEPS / 4;
+/// π/2 in 1/2^30.
+const HALF_PI_Q30: i64 = 1_686_629_713;
+
+static TABLE: [i16; STEPS] = table();
+
+/// Returns (cosine, sine) in 1/2^14 of a phase in 1/2^32 of a turn.
+#[inline(always)]
+pub(crate) fn cosine_sine(phase: u32) -> (i32, i32) {
+    let index = (phase >> 22) as usize;
+    // The masks keep the indices inside the table, so no check remains.
+    let cosine = TABLE[(index + QUARTER) & (STEPS - 1)];
+    (cosine as i32, TABLE[index & (STEPS - 1)] as i32)
+}
+
+const fn table() -> [i16; STEPS] {
+    let mut table = [0; STEPS];
+    let mut step = 0;
+    while step <= QUARTER {
+        let sine = quarter_sine(step as i64);
+        table[step] = sine;
+        table[STEPS / 2 - step] = sine;
+        table[STEPS / 2 + step] = -sine;
+        table[(STEPS - step) % STEPS] = -sine;
+        step += 1;
+    }
+    table
+}
+
+/// Taylor series of the sine in 1/2^30, 0 to π/2: the first term left out is below 2^-33.
+const fn quarter_sine(step: i64) -> i16 {
+    let x = HALF_PI_Q30 * step / QUARTER as i64;
+    let square = (x * x) >> 30;
+    let mut term = x;
+    let mut sum = x;
+    let mut order = 1;
+    while order < 15 {
+        term = -((term * square) >> 30) / ((order + 1) * (order + 2));
+        sum += term;
+        order += 2;
+    }
+    ((sum + (1 << (29 - ONE_SHIFT))) >> (30 - ONE_SHIFT)) as i16
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+
+    #[test]
+    fn table_is_the_sine_to_half_a_unit() {
+        for index in 0..STEPS {
+            let (cosine, sine) = cosine_sine((index as u32) << 22);
+            let angle = index as f64 / STEPS as f64 * core::f64::consts::TAU;
+            let one = f64::from(1 << ONE_SHIFT);
+            assert!((f64::from(sine) - one * std::primitive::f64::sin(angle)).abs() < 0.51);
+            assert!((f64::from(cosine) - one * std::primitive::f64::cos(angle)).abs() < 0.51);
+        }
+    }
+}

@@ -1,0 +1,433 @@
+//! From samples to windows of whole cycles.
+//!
+//! ```text
+//!             200 ms seen, mean and size known           second rise: period known
+//!  Acquiring ──────────────────────────────▶ Aligning ─────────────────────────────▶ Synchronised ◀─┐
+//!   ▲    ▲ │ no voltage: window of 200 ms       │ no rise in 260 ms                     │  gap │    │ first rise
+//!   │    └─┘                                    ▼                                       │      ▼    │
+//!   └────────────────────────────────────── (window) ◀──────────────────────────────────┴─ Resuming ┘
+//! ```
+//!
+//! A cycle begins and ends where the voltage rises through its mean of the window before, after it was below it by a
+//! quarter of its rms value. When samples are missing, the cycle that they are missing from does not count; the window
+//! goes on with whole cycles after the gap, and the time between is taken to be like them.
+//!
+//! The fundamental is correlated with a sine that starts anew at each cycle and turns as fast as the window before did.
+
+use crate::{
+    clock::{SampleClock, Span},
+    config::{ChannelConfig, Pair},
+    cycle::{Moments, Sample, Sums, Totals},
+    interval::Segment,
+    output::Flags,
+    scale::Scale,
+};
+
+/// Below this there is no mains.
+const VOLTAGE_NV_MIN: u64 = 20_000_000_000;
+/// Longest time with missing samples that is taken to be like the window around it.
+const FILLED_US_MAX: u64 = 1_000_000;
+/// Half a sample in 1/2^15: between two samples' times.
+const HALF_Q15: i64 = 1 << 14;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Acquiring,
+    Aligning,
+    Synchronised,
+    Resuming,
+}
+
+/// Where a cycle began.
+#[derive(Clone, Copy, Debug)]
+struct CycleStart {
+    /// The sample that is split, its phase, and the part of it that is added to this cycle.
+    edge: Pair,
+    phase: u32,
+    weight_q15: i64,
+    /// The rise, counted from the sample before it.
+    rise_q15: i64,
+}
+
+/// Numbers of samples and codes that follow from the configuration.
+#[derive(Clone, Debug)]
+struct Limits {
+    samples_200_ms: u32,
+    samples_260_ms: u32,
+    /// 10 cycles at 55 Hz in 1/2^15 samples.
+    ten_cycles_q15: i64,
+    /// 170 ms in 1/2^15 samples.
+    shortest_q15: i64,
+    /// Variance of the least voltage in 1/2^15 code².
+    voltage_variance_q15: u64,
+    clipped_from: u16,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct WindowStage {
+    scale: Scale,
+    limits: Limits,
+    mode: Mode,
+    /// Codes that are subtracted from voltage and current: their rounded means of the window before.
+    reference: Option<(i32, i32)>,
+    /// Where a rise counts, less the reference: in codes and in 1/2^15 code.
+    level: i32,
+    level_q15: i64,
+    /// The voltage must have been below this before a rise counts.
+    arm_level: i32,
+    armed: bool,
+    phase: u32,
+    phase_step: u32,
+    /// The cycle that is open.
+    sums: Sums,
+    samples: u32,
+    cycle_start: Option<CycleStart>,
+    /// The window that is open.
+    start_us: u64,
+    totals: Totals,
+    cycles: u32,
+    cycles_q15: i64,
+    clipped: bool,
+    /// Samples looked at since the window or its last gap.
+    scanned: u32,
+    last: Pair,
+}
+
+impl WindowStage {
+    pub(crate) fn new(config: &ChannelConfig) -> Self {
+        let rate = config.sample_rate_hz;
+        let voltage_codes = (VOLTAGE_NV_MIN / u64::from(config.voltage_nv_per_code)).min(1 << 16);
+        Self {
+            scale: Scale::new(config),
+            limits: Limits {
+                samples_200_ms: rate / 5,
+                samples_260_ms: rate * 13 / 50,
+                ten_cycles_q15: (i64::from(rate) << 15) * 2 / 11,
+                shortest_q15: (i64::from(rate) << 15) * 17 / 100,
+                voltage_variance_q15: voltage_codes.pow(2) << 15,
+                clipped_from: config.full_scale_code - 1,
+            },
+            mode: Mode::Acquiring,
+            reference: None,
+            level: i32::MAX,
+            level_q15: 0,
+            arm_level: i32::MIN,
+            armed: false,
+            phase: 0,
+            phase_step: 0,
+            sums: Sums::default(),
+            samples: 0,
+            cycle_start: None,
+            start_us: 0,
+            totals: Totals::default(),
+            cycles: 0,
+            cycles_q15: 0,
+            clipped: false,
+            scanned: 0,
+            last: Pair::default(),
+        }
+    }
+
+    /// Begins anew at `start_us`; what was open is dropped.
+    pub(crate) fn start(&mut self, start_us: u64) {
+        self.clear_cycle();
+        self.clear_window(start_us);
+        self.acquire();
+    }
+
+    /// Feeds pairs that follow the last ones without a gap.
+    pub(crate) fn feed(
+        &mut self,
+        pairs: &[Pair],
+        span: &Span,
+        clock: &SampleClock,
+        output: &mut impl FnMut(Segment),
+    ) {
+        let Some(last) = pairs.last() else { return };
+        let mut at = 0;
+        while at < pairs.len() {
+            let room = self.scanned_max().saturating_sub(self.scanned) as usize;
+            let end = pairs.len().min(at.saturating_add(room));
+            let (used, rise) = self.scan(&pairs[at..end]);
+            at += used;
+            self.samples += used as u32;
+            self.scanned += used as u32;
+            if rise {
+                let before = if at > 0 { pairs[at - 1] } else { self.last };
+                self.rise(
+                    before,
+                    pairs[at],
+                    |fraction_q15| span.time_us(at, fraction_q15),
+                    clock,
+                    output,
+                );
+            } else if self.scanned >= self.scanned_max() {
+                self.expire(span.time_us(at, HALF_Q15), clock, output);
+            }
+        }
+        self.last = *last;
+    }
+
+    /// Takes note that samples are missing from `from_us` to `to_us`; tells whether that is too long to be filled.
+    ///
+    /// If so, the window ended before the gap and the next begins after it.
+    pub(crate) fn gap(
+        &mut self,
+        from_us: u64,
+        to_us: u64,
+        clock: &SampleClock,
+        output: &mut impl FnMut(Segment),
+    ) -> bool {
+        match self.mode {
+            Mode::Synchronised | Mode::Resuming => {
+                self.clear_cycle();
+                self.mode = Mode::Resuming;
+            }
+            Mode::Acquiring | Mode::Aligning => self.end_cycle_whole(),
+        }
+        self.armed = false;
+        self.scanned = ((self.totals.weight_q15() + (1 << 15) - 1) >> 15) as u32;
+        let too_long = to_us.saturating_sub(self.start_us) > FILLED_US_MAX;
+        if too_long {
+            self.close(from_us, clock, output);
+            self.start(to_us);
+        }
+        too_long
+    }
+
+    fn scanned_max(&self) -> u32 {
+        match self.mode {
+            Mode::Acquiring => self.limits.samples_200_ms,
+            Mode::Aligning | Mode::Synchronised | Mode::Resuming => self.limits.samples_260_ms,
+        }
+    }
+
+    /// Adds samples up to the next rise; returns their number and whether a rise follows.
+    fn scan(&mut self, pairs: &[Pair]) -> (usize, bool) {
+        let Some(&first) = pairs.first() else {
+            return (0, false);
+        };
+        let reference = *self
+            .reference
+            .get_or_insert((i32::from(first.voltage), i32::from(first.current)));
+        let (level, arm_level, step) = (self.level, self.arm_level, self.phase_step);
+        let clipped_from = self.limits.clipped_from;
+        let (mut sums, mut phase, mut armed, mut clipped) =
+            (self.sums, self.phase, self.armed, self.clipped);
+        let mut used = pairs.len();
+        for (index, &pair) in pairs.iter().enumerate() {
+            let x = i32::from(pair.voltage) - reference.0;
+            if x >= level {
+                if armed {
+                    used = index;
+                    break;
+                }
+            } else if x < arm_level {
+                armed = true;
+            }
+            sums.add(Sample::new(pair, reference, phase));
+            phase = phase.wrapping_add(step);
+            // Code 0 wraps to the highest value, so one comparison finds both ends.
+            clipped |= pair.voltage.wrapping_sub(1) >= clipped_from
+                || pair.current.wrapping_sub(1) >= clipped_from;
+        }
+        let rise = used < pairs.len();
+        (self.sums, self.phase, self.armed, self.clipped) = (sums, phase, armed && !rise, clipped);
+        (used, rise)
+    }
+
+    /// Ends a cycle between the pairs `before` and `after`, and the window if it is complete.
+    fn rise(
+        &mut self,
+        before: Pair,
+        after: Pair,
+        time_us: impl Fn(i64) -> u64,
+        clock: &SampleClock,
+        output: &mut impl FnMut(Segment),
+    ) {
+        let rise_q15 = self.rise_q15(before, after).clamp(0, 1 << 15);
+        let weight_q15 = rise_q15 - HALF_Q15;
+        let edge = if weight_q15 >= 0 { after } else { before };
+        if self.mode == Mode::Resuming {
+            self.clear_cycle();
+            self.mode = Mode::Synchronised;
+        } else {
+            let phase = self
+                .phase
+                .wrapping_sub(if weight_q15 >= 0 { 0 } else { self.phase_step });
+            let started = self.cycle_start.is_some();
+            if let Some(start) = self.cycle_start {
+                self.cycles += 1;
+                self.cycles_q15 += (i64::from(self.samples) << 15) + rise_q15 - start.rise_q15;
+            }
+            self.end_cycle_whole();
+            self.totals
+                .add_part(Sample::new(edge, self.reference(), phase), weight_q15);
+            if match self.mode {
+                Mode::Synchronised => self.is_complete(),
+                _ => started,
+            } {
+                self.close(time_us(rise_q15), clock, output);
+                self.mode = Mode::Synchronised;
+            }
+        }
+        // The level may have moved: the frequency is counted between rises through the same level.
+        let rise_q15 = self.rise_q15(before, after);
+        let lead_q15 = ((1 << 15) - rise_q15.clamp(0, 1 << 15)) as u64;
+        self.phase = ((u64::from(self.phase_step) * lead_q15) >> 15) as u32;
+        self.cycle_start = Some(CycleStart {
+            edge,
+            phase: self
+                .phase
+                .wrapping_sub(if weight_q15 >= 0 { 0 } else { self.phase_step }),
+            weight_q15: -weight_q15,
+            rise_q15,
+        });
+    }
+
+    /// Where between two pairs the voltage rises through the level, in 1/2^15 of a period; may lie outside of 0 to 1.
+    fn rise_q15(&self, before: Pair, after: Pair) -> i64 {
+        let (low, high) = (i32::from(before.voltage), i32::from(after.voltage));
+        let missing_q15 = self.level_q15 - (i64::from(low - self.reference().0) << 15);
+        // 32 bits suffice for any level between the pairs, and one instruction divides them.
+        let missing_q15 = missing_q15.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+        i64::from(missing_q15 / (high - low).max(1))
+    }
+
+    fn is_complete(&self) -> bool {
+        let weight_q15 = self.totals.weight_q15();
+        (self.cycles == 10 && weight_q15 >= self.limits.ten_cycles_q15)
+            || (self.cycles >= 12 && weight_q15 >= self.limits.shortest_q15)
+    }
+
+    /// Acts when a window has waited for rises as long as it may.
+    fn expire(&mut self, now_us: u64, clock: &SampleClock, output: &mut impl FnMut(Segment)) {
+        if self.mode == Mode::Resuming {
+            self.clear_cycle();
+        } else {
+            self.end_cycle_whole();
+        }
+        let acquired = (self.mode == Mode::Acquiring)
+            .then(|| self.totals.moments())
+            .flatten()
+            .filter(|moments| self.has_voltage(moments));
+        if let Some(moments) = acquired {
+            self.mode = Mode::Aligning;
+            self.level_q15 = moments.mean_q15.0;
+            self.level = ((self.level_q15 + HALF_Q15) >> 15) as i32;
+            self.arm(&moments);
+        } else {
+            self.close(now_us, clock, output);
+            self.scanned = 0;
+            self.acquire();
+        }
+    }
+
+    fn has_voltage(&self, moments: &Moments) -> bool {
+        moments.variance_q15.0 >= self.limits.voltage_variance_q15
+    }
+
+    fn acquire(&mut self) {
+        self.mode = Mode::Acquiring;
+        self.level = i32::MAX;
+        self.arm_level = i32::MIN;
+        self.armed = false;
+    }
+
+    fn arm(&mut self, moments: &Moments) {
+        let rms = (moments.variance_q15.0 >> 15).isqrt() as i32;
+        self.arm_level = self.level - rms / 4;
+        self.armed = false;
+    }
+
+    fn reference(&self) -> (i32, i32) {
+        self.reference.unwrap_or_default()
+    }
+
+    fn clear_cycle(&mut self) {
+        self.sums = Sums::default();
+        self.samples = 0;
+        self.cycle_start = None;
+    }
+
+    /// Adds the open cycle's whole samples, and its part of the sample where it began.
+    fn end_cycle_whole(&mut self) {
+        if let Some(start) = self.cycle_start {
+            let edge = Sample::new(start.edge, self.reference(), start.phase);
+            self.totals.add_part(edge, start.weight_q15);
+        }
+        self.totals.add_whole(&self.sums, self.samples);
+        self.clear_cycle();
+    }
+
+    /// Ends the window, if it has a sample, and takes the references of the next from it.
+    fn close(&mut self, end_us: u64, clock: &SampleClock, output: &mut impl FnMut(Segment)) {
+        let Some(moments) = self.totals.moments() else {
+            return;
+        };
+        output(self.segment(&moments, end_us, clock));
+        if self.cycles > 0 && self.cycles_q15 > 0 {
+            // Below 2^13 cycles.
+            self.phase_step = ((i64::from(self.cycles) << 47) / self.cycles_q15) as u32;
+        }
+        let rounded = |mean_q15: i64| ((mean_q15 + HALF_Q15) >> 15) as i32;
+        let (x, y) = (rounded(moments.mean_q15.0), rounded(moments.mean_q15.1));
+        let (voltage, current) = self.reference();
+        self.reference = Some((voltage + x, current + y));
+        self.level = 0;
+        self.level_q15 = moments.mean_q15.0 - (i64::from(x) << 15);
+        self.arm(&moments);
+        self.clear_window(end_us);
+    }
+
+    fn clear_window(&mut self, start_us: u64) {
+        self.start_us = start_us;
+        self.totals = Totals::default();
+        self.cycles = 0;
+        self.cycles_q15 = 0;
+        self.clipped = false;
+        self.scanned = 0;
+    }
+
+    fn segment(&self, moments: &Moments, end_us: u64, clock: &SampleClock) -> Segment {
+        let mut segment = Segment {
+            end_us,
+            covered_us: (self.totals.weight_q15() as u64 * clock.period_q20()) >> 35,
+            power_uw: 0,
+            reactive_uvar: None,
+            voltage_mv: 0,
+            current_ua: self.scale.current_ua(moments.variance_q15.1),
+            frequency_mhz: 0,
+            flags: Flags::default(),
+        };
+        if self.clipped {
+            segment.flags |= Flags::CLIPPED;
+        }
+        if !self.has_voltage(moments) {
+            segment.flags |= Flags::NO_VOLTAGE;
+            return segment;
+        }
+        segment.power_uw = self.scale.power_uw(moments.covariance_q15);
+        segment.voltage_mv = self.scale.voltage_mv(moments.variance_q15.0);
+        if matches!(self.mode, Mode::Synchronised | Mode::Resuming) {
+            segment.reactive_uvar = Some(self.scale.power_uw(moments.reactive_q15));
+            segment.frequency_mhz = self.frequency_mhz(clock);
+        }
+        segment
+    }
+
+    /// Frequency in mHz; 0 where the period of the samples is only nominal, or outside of 40 to 70 Hz.
+    fn frequency_mhz(&self, clock: &SampleClock) -> u32 {
+        if !clock.is_measured() || self.cycles_q15 <= 0 {
+            return 0;
+        }
+        // 2^29 · 2^30.
+        let time_q20 = (self.cycles_q15 as u64 * clock.period_q20()) >> 15;
+        let frequency_mhz = ((u64::from(self.cycles) * 1_000_000_000) << 20) / time_q20.max(1);
+        if (40_000..=70_000).contains(&frequency_mhz) {
+            frequency_mhz as u32
+        } else {
+            0
+        }
+    }
+}

@@ -91,7 +91,12 @@ impl Gate {
         if !genuine || !fresh || counter < self.floor || self.accepted.contains(&counter) {
             return Err(Refusal::StaleNonce);
         }
-        let mac = key.request_mac(claim.method, claim.path_and_query, &claim.body, &claim.authorization.nonce);
+        let mac = key.request_mac(
+            claim.method,
+            claim.path_and_query,
+            &claim.body,
+            &claim.authorization.nonce,
+        );
         if !mac.matches(claim.authorization.mac.bytes()) {
             return Err(Refusal::WrongMac);
         }
@@ -145,10 +150,16 @@ mod tests {
     fn old_foreign_and_future_nonces_are_stale() {
         let (mut gate, key) = (Gate::new([3; 32]), key("token"));
         let nonce = gate.nonce(1000);
-        let mut stale = |nonce, now_ms| gate.admit(&key, &claim(&key, nonce, "/a"), now_ms).unwrap_err();
+        let mut stale = |nonce, now_ms| {
+            gate.admit(&key, &claim(&key, nonce, "/a"), now_ms)
+                .unwrap_err()
+        };
         assert_eq!(stale(nonce, 1001 + NONCE_VALID_MS), Refusal::StaleNonce);
         assert_eq!(stale(nonce, 999), Refusal::StaleNonce);
-        assert_eq!(stale(Gate::new([4; 32]).nonce(1000), 1000), Refusal::StaleNonce);
+        assert_eq!(
+            stale(Gate::new([4; 32]).nonce(1000), 1000),
+            Refusal::StaleNonce
+        );
     }
 
     #[test]
@@ -156,8 +167,14 @@ mod tests {
         let (mut gate, right) = (Gate::new([3; 32]), key("token"));
         let nonce = gate.nonce(1000);
         let wrong = claim(&key("other"), nonce, "/a");
-        assert_eq!(gate.admit(&right, &wrong, 1000).unwrap_err(), Refusal::WrongMac);
-        assert!(gate.admit(&right, &claim(&right, nonce, "/a"), 1000).is_ok());
+        assert_eq!(
+            gate.admit(&right, &wrong, 1000).unwrap_err(),
+            Refusal::WrongMac
+        );
+        assert!(
+            gate.admit(&right, &claim(&right, nonce, "/a"), 1000)
+                .is_ok()
+        );
     }
 
     #[test]

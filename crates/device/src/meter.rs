@@ -13,7 +13,10 @@ use protocol::{
     authentication::Key,
     event::What,
     limits::{CHANNELS_MAX, EVENTS_PER_ANSWER},
-    messages::{API_VERSION, Acknowledge, Anchored, Clock, Config, Events, Health, Info, Live, LiveChannel, Setup},
+    messages::{
+        API_VERSION, Acknowledge, Anchored, Clock, Config, Events, Health, Info, Live, LiveChannel,
+        Setup,
+    },
 };
 
 use crate::{
@@ -72,7 +75,9 @@ impl<F: NorFlash> Meter<F> {
             reason: facts.reset_reason,
             next: store.next(),
         };
-        store.event_append(boot, 0, what).map_err(|_| StartError::Storage)?;
+        store
+            .event_append(boot, 0, what)
+            .map_err(|_| StartError::Storage)?;
         let settings = read_settings(&mut store)?;
         let mut channels = Vec::new();
         for config in &facts.channels {
@@ -116,7 +121,9 @@ impl<F: NorFlash> Meter<F> {
     /// When there is no such channel.
     pub fn push_window(&mut self, channel: usize, start_us: u64, window: Window) {
         let recorder = &mut self.recorder;
-        self.channels[channel].push_window(start_us, window, &mut |output| recorder.take(channel, output));
+        self.channels[channel].push_window(start_us, window, &mut |output| {
+            recorder.take(channel, output)
+        });
     }
 
     /// Returns who the meter is.
@@ -173,7 +180,11 @@ impl<F: NorFlash> Meter<F> {
     pub(crate) fn live(&self) -> Live {
         let mut uptime_ms = 0;
         let mut channels = Vec::new();
-        for (window, registers) in self.recorder.windows().zip(&self.recorder.store.registers()) {
+        for (window, registers) in self
+            .recorder
+            .windows()
+            .zip(&self.recorder.store.registers())
+        {
             let mut channel = LiveChannel {
                 active_power_mw: 0,
                 reactive_power_mvar: 0,
@@ -193,7 +204,10 @@ impl<F: NorFlash> Meter<F> {
             }
             channels.push(channel).expect("as many as the store has");
         }
-        Live { uptime_ms, channels }
+        Live {
+            uptime_ms,
+            channels,
+        }
     }
 
     /// Answers `events`: a page from number `from` on.
@@ -231,7 +245,9 @@ impl<F: NorFlash> Meter<F> {
         if acknowledge.store != store.store_id() || acknowledge.next > store.next() {
             return Err(Refused::UnknownReading);
         }
-        store.acknowledge(acknowledge.next).map_err(|_| Refused::Storage)
+        store
+            .acknowledge(acknowledge.next)
+            .map_err(|_| Refused::Storage)
     }
 
     /// Takes token and name, once.
@@ -263,7 +279,11 @@ impl<F: NorFlash> Meter<F> {
     }
 
     /// Changes name and interval; the interval takes effect with the next start.
-    pub(crate) fn change_config(&mut self, config: &Config, now_ms: u64) -> Result<Config, Refused> {
+    pub(crate) fn change_config(
+        &mut self,
+        config: &Config,
+        now_ms: u64,
+    ) -> Result<Config, Refused> {
         if config.version != self.settings.version {
             return Err(Refused::Conflict);
         }
@@ -303,13 +323,20 @@ impl<F: NorFlash> Meter<F> {
 
     fn derive_key(&mut self) {
         let device = self.device();
-        self.key = self.settings.token.as_deref().map(|token| Key::derive(token, device));
+        self.key = self
+            .settings
+            .token
+            .as_deref()
+            .map(|token| Key::derive(token, device));
     }
 }
 
 fn read_settings<F: NorFlash>(store: &mut FlashStore<F>) -> Result<Settings, StartError> {
     let mut record = [0; 512];
-    match store.config_read(&mut record).map_err(|_| StartError::Storage)? {
+    match store
+        .config_read(&mut record)
+        .map_err(|_| StartError::Storage)?
+    {
         None => Ok(Settings::default()),
         Some(length) => Settings::parse(&record[..length]).ok_or(StartError::Storage),
     }

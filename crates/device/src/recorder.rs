@@ -7,7 +7,7 @@ use metering::{Interval, Output, Window};
 use protocol::{ChannelReading, Flags, event::What, limits::CHANNELS_MAX, reading::Channels};
 
 /// Unit of power in mW; with the interval it makes the quantum of energy.
-pub const POWER_UNIT_MW: u16 = 1000;
+pub(crate) const POWER_UNIT_MW: u16 = 1000;
 /// Nothing calibrates yet: every channel has the scale of its parts.
 const CALIBRATION_VERSION: u16 = 0;
 /// Intervals that a channel may be ahead of the others.
@@ -84,13 +84,22 @@ impl<F: NorFlash> Recorder<F> {
     /// Returns the end that all channels' first waiting intervals share; drops those that end before.
     fn common_end_us(&mut self) -> Option<u64> {
         loop {
-            let fronts = self.lanes.iter().map(|lane| lane.closed.front().map(|interval| interval.end_us));
-            let latest = fronts.clone().try_fold(0, |latest, end| Some(latest.max(end?)))?;
+            let fronts = self
+                .lanes
+                .iter()
+                .map(|lane| lane.closed.front().map(|interval| interval.end_us));
+            let latest = fronts
+                .clone()
+                .try_fold(0, |latest, end| Some(latest.max(end?)))?;
             if fronts.flatten().all(|end| end == latest) {
                 return Some(latest);
             }
             for lane in &mut self.lanes {
-                if lane.closed.front().is_some_and(|interval| interval.end_us < latest) {
+                if lane
+                    .closed
+                    .front()
+                    .is_some_and(|interval| interval.end_us < latest)
+                {
                     lane.closed.pop_front();
                 }
             }
@@ -103,7 +112,11 @@ impl<F: NorFlash> Recorder<F> {
             power_unit_mw: POWER_UNIT_MW,
             calibration: CALIBRATION_VERSION,
         };
-        self.coverage_permille = channels.iter().map(|channel| channel.coverage_permille).min().unwrap_or(0);
+        self.coverage_permille = channels
+            .iter()
+            .map(|channel| channel.coverage_permille)
+            .min()
+            .unwrap_or(0);
         match self.store.append(&run, end_ms, channels) {
             Ok(appended) => {
                 if let Some(lost) = appended.lost {

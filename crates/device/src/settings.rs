@@ -165,19 +165,31 @@ mod tests {
             assert_eq!(Settings::parse(&buffer[..cut]), None, "{cut}");
         }
         let fresh_length = Settings::default().write(&mut buffer);
-        assert_eq!(Settings::parse(&buffer[..fresh_length]), Some(Settings::default()));
+        assert_eq!(
+            Settings::parse(&buffer[..fresh_length]),
+            Some(Settings::default())
+        );
     }
 
     #[test]
     fn values_out_of_range_are_refused() {
-        for token in ["", "fifteen-chars-x", "with a space in it", "täoken-of-18-chars"] {
+        for token in [
+            "",
+            "fifteen-chars-x",
+            "with a space in it",
+            "täoken-of-18-chars",
+        ] {
             assert_eq!(check_token(token), Err(InvalidSetting::Token), "{token}");
         }
         for name in ["", "  ", "two\nlines"] {
             assert_eq!(check_name(name), Err(InvalidSetting::Name), "{name}");
         }
         for interval_ms in [0, 999, 1500, 901_000] {
-            assert_eq!(check_interval(interval_ms), Err(InvalidSetting::Interval), "{interval_ms}");
+            assert_eq!(
+                check_interval(interval_ms),
+                Err(InvalidSetting::Interval),
+                "{interval_ms}"
+            );
         }
     }
 }

@@ -33,8 +33,10 @@ impl Answer {
 
     fn render(status: u16, value: &impl Serialize) -> Self {
         let mut body = Vec::new();
-        body.resize_default(JSON_BYTES_MAX).expect("that is its capacity");
-        let length = serde_json_core::to_slice(value, &mut body).expect("every message fits the limit");
+        body.resize_default(JSON_BYTES_MAX)
+            .expect("that is its capacity");
+        let length =
+            serde_json_core::to_slice(value, &mut body).expect("every message fits the limit");
         body.truncate(length);
         Self { status, body }
     }
@@ -43,12 +45,36 @@ impl Answer {
 impl From<Refused> for Answer {
     fn from(refused: Refused) -> Self {
         let (status, code, message) = match refused {
-            Refused::AlreadySetUp => (409, "already_set_up", "this meter is set up; only a factory reset undoes that"),
-            Refused::Invalid(InvalidSetting::Token) => (400, "bad_token", "a token has 16 to 64 printable ASCII characters"),
-            Refused::Invalid(InvalidSetting::Name) => (400, "bad_name", "a name has 1 to 48 bytes and no control characters"),
-            Refused::Invalid(InvalidSetting::Interval) => (400, "bad_interval", "an interval is a whole number of seconds from 1 to 900"),
-            Refused::WrongTime => (400, "wrong_time", "that time lies before this firmware was built"),
-            Refused::Conflict => (409, "conflict", "the settings changed meanwhile: read them again"),
+            Refused::AlreadySetUp => (
+                409,
+                "already_set_up",
+                "this meter is set up; only a factory reset undoes that",
+            ),
+            Refused::Invalid(InvalidSetting::Token) => (
+                400,
+                "bad_token",
+                "a token has 16 to 64 printable ASCII characters",
+            ),
+            Refused::Invalid(InvalidSetting::Name) => (
+                400,
+                "bad_name",
+                "a name has 1 to 48 bytes and no control characters",
+            ),
+            Refused::Invalid(InvalidSetting::Interval) => (
+                400,
+                "bad_interval",
+                "an interval is a whole number of seconds from 1 to 900",
+            ),
+            Refused::WrongTime => (
+                400,
+                "wrong_time",
+                "that time lies before this firmware was built",
+            ),
+            Refused::Conflict => (
+                409,
+                "conflict",
+                "the settings changed meanwhile: read them again",
+            ),
             Refused::UnknownReading => (409, "unknown_reading", "this meter has no such readings"),
             Refused::Storage => (503, "storage", "the flash could not be written or read"),
         };

@@ -49,11 +49,17 @@ impl<'a, F: NorFlash> BlockStream<'a, F> {
     }
 
     pub(super) fn into_response(self, next: Nonce) -> impl IntoResponse + use<'a, F> {
-        ChunkedResponse::new(self).into_response().with_header(NONCE_HEADER, next)
+        ChunkedResponse::new(self)
+            .into_response()
+            .with_header(NONCE_HEADER, next)
     }
 
     /// Reads the block that covers `from` into `frame`; `None` where there is none or the flash fails.
-    fn read(&self, from: Seq, frame: &mut [u8]) -> Result<Option<(usize, Seq)>, flash_store::ReadError> {
+    fn read(
+        &self,
+        from: Seq,
+        frame: &mut [u8],
+    ) -> Result<Option<(usize, Seq)>, flash_store::ReadError> {
         if from >= self.until {
             return Ok(None);
         }
@@ -71,13 +77,18 @@ impl<F: NorFlash> Chunks for BlockStream<'_, F> {
         "application/octet-stream"
     }
 
-    async fn write_chunks<W: Write>(self, mut writer: ChunkWriter<W>) -> Result<ChunksWritten, W::Error> {
+    async fn write_chunks<W: Write>(
+        self,
+        mut writer: ChunkWriter<W>,
+    ) -> Result<ChunksWritten, W::Error> {
         let mut frame = [0; HEADER_BYTES + BLOCK_BYTES_MAX + MAC_BYTES];
         let mut from = self.from;
         let mut sent_bytes = 0;
         for index in 0.. {
             // A flash that fails ends the stream without a last frame: the collector keeps what it has and says so.
-            let Ok(read) = self.read(from, &mut frame) else { break };
+            let Ok(read) = self.read(from, &mut frame) else {
+                break;
+            };
             let (length, next) = read.unwrap_or((0, self.until));
             sent_bytes += length;
             let header = FrameHeader {
@@ -87,7 +98,9 @@ impl<F: NorFlash> Chunks for BlockStream<'_, F> {
             };
             let payload_end = HEADER_BYTES + length;
             frame[..HEADER_BYTES].copy_from_slice(&header.to_bytes());
-            let mac = self.key.frame_mac(&self.request, header, &frame[HEADER_BYTES..payload_end]);
+            let mac = self
+                .key
+                .frame_mac(&self.request, header, &frame[HEADER_BYTES..payload_end]);
             let end = payload_end + MAC_BYTES;
             frame[payload_end..end].copy_from_slice(&mac.bytes()[..MAC_BYTES]);
             writer.write_chunk(&frame[..end]).await?;

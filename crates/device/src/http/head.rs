@@ -28,9 +28,14 @@ impl Head {
             .map(|(name, value)| name.as_raw().len() + value.as_raw().len() + 4)
             .sum();
         if header_bytes > HEADER_BYTES_MAX {
-            return Err(Answer::error(431, "headers_too_large", "the headers are over 2048 bytes"));
+            return Err(Answer::error(
+                431,
+                "headers_too_large",
+                "the headers are over 2048 bytes",
+            ));
         }
-        let method = String::try_from(parts.method()).map_err(|_| super::routes::method_not_allowed())?;
+        let method =
+            String::try_from(parts.method()).map_err(|_| super::routes::method_not_allowed())?;
         let mut path_and_query = String::new();
         let path = parts.path().encoded();
         let mut pieces = [path, "", ""];
@@ -39,7 +44,8 @@ impl Head {
         }
         for piece in pieces {
             let pushed = path_and_query.push_str(piece);
-            pushed.map_err(|_| Answer::error(414, "path_too_long", "the path is over 512 bytes"))?;
+            pushed
+                .map_err(|_| Answer::error(414, "path_too_long", "the path is over 512 bytes"))?;
         }
         Ok(Self {
             method,
@@ -60,7 +66,9 @@ impl Head {
     /// 400 where it is no number.
     pub(super) fn query_number(&self, name: &str) -> Result<Option<u64>, Answer> {
         let query = self.path_and_query[self.path_bytes..].trim_start_matches('?');
-        let value = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+        let value = query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
         let number = value.map(str::parse).transpose();
         number.map_err(|_| Answer::error(400, "bad_query", "a number in the query is none"))
     }
@@ -69,7 +77,11 @@ impl Head {
 fn parsed<T: core::str::FromStr>(value: Option<HeaderValue<'_>>) -> Result<Option<T>, Answer> {
     let parsed = value.map(|value| value.as_str().ok()?.parse().ok());
     match parsed {
-        Some(None) => Err(Answer::error(400, "bad_header", "an authentication header is malformed")),
+        Some(None) => Err(Answer::error(
+            400,
+            "bad_header",
+            "an authentication header is malformed",
+        )),
         Some(some) => Ok(some),
         None => Ok(None),
     }

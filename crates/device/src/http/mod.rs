@@ -66,7 +66,10 @@ pub struct Service<'a, B: Board> {
 pub type DeviceRouter<'a, B> = Router<ServicePathRouter<Service<'a, B>>>;
 
 /// Returns the device API as a router.
-pub fn router<'a, B: Board>(meter: &'a RefCell<Meter<B::Flash>>, board: &'a B) -> DeviceRouter<'a, B> {
+pub fn router<'a, B: Board>(
+    meter: &'a RefCell<Meter<B::Flash>>,
+    board: &'a B,
+) -> DeviceRouter<'a, B> {
     Router::from_service(Service { meter, board })
 }
 
@@ -92,7 +95,11 @@ impl<B: Board> Service<'_, B> {
         let now_ms = self.now_ms();
         let mut meter = self.meter.borrow_mut();
         let Some(key) = meter.key().cloned() else {
-            return Err(Answer::error(403, "not_set_up", "this meter has no access token yet: set it up first"));
+            return Err(Answer::error(
+                403,
+                "not_set_up",
+                "this meter has no access token yet: set it up first",
+            ));
         };
         let admitted = match (head.authorization, head.body_hash) {
             (Some(authorization), Some(body)) => {
@@ -111,8 +118,12 @@ impl<B: Board> Service<'_, B> {
             Err(refusal) => {
                 meter.requests_refused = meter.requests_refused.saturating_add(1);
                 Err(match refusal {
-                    Refusal::StaleNonce => Answer::error(401, "stale_nonce", "use the nonce of this answer"),
-                    Refusal::WrongMac => Answer::error(401, "not_authentic", "the access token is not this meter's"),
+                    Refusal::StaleNonce => {
+                        Answer::error(401, "stale_nonce", "use the nonce of this answer")
+                    }
+                    Refusal::WrongMac => {
+                        Answer::error(401, "not_authentic", "the access token is not this meter's")
+                    }
                 })
             }
         }
@@ -127,14 +138,28 @@ impl<B: Board> Service<'_, B> {
     ) -> Result<Outcome, Answer> {
         let body = request.body_connection.body();
         if body.content_length() > JSON_BYTES_MAX {
-            return Err(Answer::error(413, "too_large", "the body is over 4096 bytes"));
+            return Err(Answer::error(
+                413,
+                "too_large",
+                "the body is over 4096 bytes",
+            ));
         }
         let body = match body.read_all().await {
             Ok(body) => &*body,
-            Err(_) => return Err(Answer::error(400, "cut_short", "the body ended before its stated length")),
+            Err(_) => {
+                return Err(Answer::error(
+                    400,
+                    "cut_short",
+                    "the body ended before its stated length",
+                ));
+            }
         };
         if admitted.is_some() && head.body_hash != Some(BodyHash::of(body)) {
-            return Err(Answer::error(400, "wrong_hash", "the body is not the one that was authenticated"));
+            return Err(Answer::error(
+                400,
+                "wrong_hash",
+                "the body is not the one that was authenticated",
+            ));
         }
         let now_ms = self.now_ms();
         routes::answer(&mut self.meter.borrow_mut(), head, body, now_ms)
@@ -202,9 +227,14 @@ impl<B: Board> PathRouterService for Service<'_, B> {
                 let stream = BlockStream::new(self.meter, key, mac, from, bytes_max);
                 let next = self.next_nonce();
                 let connection = request.body_connection.finalize().await?;
-                stream.into_response(next).write_to(connection, writer).await
+                stream
+                    .into_response(next)
+                    .write_to(connection, writer)
+                    .await
             }
-            Ok(Outcome::Json(answer)) | Err(answer) => self.send_json(answer, admitted, request, writer).await,
+            Ok(Outcome::Json(answer)) | Err(answer) => {
+                self.send_json(answer, admitted, request, writer).await
+            }
         }
     }
 }

@@ -28,21 +28,29 @@ const STREAM_BYTES_DEFAULT: u64 = 1024 * 1024;
 struct Done {}
 
 pub(super) fn method_not_allowed() -> Answer {
-    Answer::error(405, "method_not_allowed", "this path does not take that method")
+    Answer::error(
+        405,
+        "method_not_allowed",
+        "this path does not take that method",
+    )
 }
 
 /// Holds method and path to the table.
 pub(super) fn check(head: &Head) -> Result<(), Answer> {
     match ROUTES.iter().find(|(path, ..)| *path == head.path()) {
         None => Err(Answer::error(404, "not_found", "there is no such path")),
-        Some((_, methods, _)) if !methods.contains(&head.method.as_str()) => Err(method_not_allowed()),
+        Some((_, methods, _)) if !methods.contains(&head.method.as_str()) => {
+            Err(method_not_allowed())
+        }
         Some(_) => Ok(()),
     }
 }
 
 /// Tells whether a request needs no MAC.
 pub(super) fn is_open(head: &Head) -> bool {
-    ROUTES.iter().any(|(path, _, open)| *open && *path == head.path())
+    ROUTES
+        .iter()
+        .any(|(path, _, open)| *open && *path == head.path())
 }
 
 /// Does what a checked request asks for.
@@ -56,7 +64,9 @@ pub(super) fn answer<F: NorFlash>(
         ("GET", "/api/v1/info") => Answer::ok(&meter.info(now_ms)),
         ("GET", "/api/v1/live") => Answer::ok(&meter.live()),
         ("GET", "/api/v1/blocks") => blocks(head)?,
-        ("GET", "/api/v1/events") => Answer::ok(&meter.events(head.query_number("from")?.unwrap_or(0))?),
+        ("GET", "/api/v1/events") => {
+            Answer::ok(&meter.events(head.query_number("from")?.unwrap_or(0))?)
+        }
         ("GET", "/api/v1/config") => Answer::ok(&meter.config()),
         ("GET", "/api/v1/health") => Answer::ok(&meter.health()),
         ("PUT", "/api/v1/config") => Answer::ok(&meter.change_config(&parsed(body)?, now_ms)?),
@@ -76,7 +86,9 @@ pub(super) fn answer<F: NorFlash>(
 fn blocks(head: &Head) -> Result<Outcome, Answer> {
     let from = head.query_number("from")?.unwrap_or(0);
     let bytes_max = head.query_number("max")?.unwrap_or(STREAM_BYTES_DEFAULT);
-    let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX).max(BLOCK_BYTES_MAX);
+    let bytes_max = usize::try_from(bytes_max)
+        .unwrap_or(usize::MAX)
+        .max(BLOCK_BYTES_MAX);
     Ok(Outcome::Blocks { from, bytes_max })
 }
 
@@ -84,6 +96,10 @@ fn parsed<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Answer> {
     let mut unescaped = [0; 256];
     match serde_json_core::from_slice_escaped(body, &mut unescaped) {
         Ok((value, used)) if body[used..].iter().all(u8::is_ascii_whitespace) => Ok(value),
-        _ => Err(Answer::error(400, "bad_json", "the body is not the JSON that this path takes")),
+        _ => Err(Answer::error(
+            400,
+            "bad_json",
+            "the body is not the JSON that this path takes",
+        )),
     }
 }

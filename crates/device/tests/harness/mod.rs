@@ -8,7 +8,9 @@ use metering::{ChannelConfig, Window};
 use nor_model::Nor;
 use protocol::{
     DeviceId, StoreId,
-    authentication::{ANSWER_MAC_HEADER, Authorization, BODY_HASH_HEADER, BodyHash, Key, Mac, NONCE_HEADER, Nonce},
+    authentication::{
+        ANSWER_MAC_HEADER, Authorization, BODY_HASH_HEADER, BodyHash, Key, Mac, NONCE_HEADER, Nonce,
+    },
     event::ResetReason,
     frame::{FrameHeader, HEADER_BYTES, MAC_BYTES},
 };
@@ -49,7 +51,10 @@ pub struct Answer {
 
 impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
-        let found = self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        let found = self
+            .headers
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 
@@ -78,7 +83,13 @@ impl TestMeter {
     pub async fn set_up(readings: u64) -> Self {
         let meter = Self::start(tempfile::tempdir().unwrap(), readings);
         let body = format!(r#"{{"token":"{TOKEN}","name":"Cellar"}}"#);
-        assert_eq!(meter.plain("POST", "/api/v1/setup", body.as_bytes()).await.status, 200);
+        assert_eq!(
+            meter
+                .plain("POST", "/api/v1/setup", body.as_bytes())
+                .await
+                .status,
+            200
+        );
         meter
     }
 
@@ -107,7 +118,10 @@ impl TestMeter {
                 meter.push_window(0, index * INTERVAL_US, window);
             }
             assert!(readings == 0 || meter.next().0 == readings);
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
             runtime.block_on(async {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 ready.send(listener.local_addr().unwrap()).unwrap();
@@ -141,9 +155,18 @@ impl TestMeter {
     /// Sends a request as its owner does and checks the answer's MAC.
     pub async fn signed(&self, method: &str, path: &str, body: &[u8]) -> Answer {
         let (answer, mac) = self.send_signed(TOKEN, method, path, body).await;
-        let next: Nonce = answer.header(NONCE_HEADER).expect("a nonce").parse().unwrap();
-        let expected = Key::derive(TOKEN, DEVICE).answer_mac(&mac, answer.status, &answer.body, &next);
-        let sent: Mac = answer.header(ANSWER_MAC_HEADER).expect("a MAC").parse().unwrap();
+        let next: Nonce = answer
+            .header(NONCE_HEADER)
+            .expect("a nonce")
+            .parse()
+            .unwrap();
+        let expected =
+            Key::derive(TOKEN, DEVICE).answer_mac(&mac, answer.status, &answer.body, &next);
+        let sent: Mac = answer
+            .header(ANSWER_MAC_HEADER)
+            .expect("a MAC")
+            .parse()
+            .unwrap();
         assert!(expected.matches(sent.bytes()), "the answer's MAC is wrong");
         answer
     }
@@ -172,7 +195,13 @@ impl TestMeter {
         (payloads, whole)
     }
 
-    async fn send_signed(&self, token: &str, method: &str, path: &str, body: &[u8]) -> (Answer, Mac) {
+    async fn send_signed(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        body: &[u8],
+    ) -> (Answer, Mac) {
         let (nonce, hash) = (self.nonce().await, BodyHash::of(body));
         let mac = Key::derive(token, DEVICE).request_mac(method, path, &hash, &nonce);
         let authorization = Authorization { nonce, mac };
@@ -240,7 +269,9 @@ fn store(path: &Path) -> FlashStore<Nor> {
         };
         return FlashStore::format(flash, &format).unwrap();
     }
-    FlashStore::mount(flash).map_err(|(error, _)| error).unwrap()
+    FlashStore::mount(flash)
+        .map_err(|(error, _)| error)
+        .unwrap()
 }
 
 fn facts() -> Facts {
@@ -263,11 +294,24 @@ fn facts() -> Facts {
 
 /// Splits an answer into its parts and joins its chunks.
 fn parse(bytes: &[u8]) -> Answer {
-    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("an answer has headers");
+    let end = bytes
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .expect("an answer has headers");
     let head = std::str::from_utf8(&bytes[..end]).unwrap();
     let mut lines = head.split("\r\n");
-    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-    let header = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let status = lines
+        .next()
+        .unwrap()
+        .split(' ')
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap();
+    let header = |line: &str| {
+        line.split_once(": ")
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    };
     let mut answer = Answer {
         status,
         headers: lines.filter_map(header).collect(),
@@ -282,7 +326,10 @@ fn parse(bytes: &[u8]) -> Answer {
 fn join_chunks(mut rest: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
     loop {
-        let end = rest.windows(2).position(|window| window == b"\r\n").expect("a chunk has a length");
+        let end = rest
+            .windows(2)
+            .position(|window| window == b"\r\n")
+            .expect("a chunk has a length");
         let length = usize::from_str_radix(std::str::from_utf8(&rest[..end]).unwrap(), 16).unwrap();
         if length == 0 {
             return body;

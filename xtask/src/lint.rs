@@ -25,12 +25,14 @@ pub(crate) fn all(project: &Project, required: bool) -> Result<bool> {
     let deny = project.scratch("tools/bin/cargo-deny");
     let present = deny.exists();
     if present || required {
-        // Advisories would need a network.
-        command::run(
-            Command::new(deny)
-                .current_dir(&project.root)
-                .args(["check", "bans", "licenses", "sources"]),
-        )?;
+        for manifest in ["Cargo.toml", "fuzz/Cargo.toml"] {
+            let mut check = Command::new(&deny);
+            check.current_dir(&project.root);
+            check.args(["--manifest-path", manifest, "--config", "deny.toml"]);
+            // Without advisories: their database would need a network.
+            check.args(["check", "bans", "licenses", "sources"]);
+            command::run(&mut check)?;
+        }
     }
     let mut clippy = project.cargo();
     clippy.args([

@@ -10,6 +10,7 @@
 //! | [`authentication`] | keys, request and answer MACs |
 //! | [`messages`] | the JSON of the device API |
 //! | [`limits`] | every bound that both sides hold |
+//! | [`varint`] | variable-length integers, as in blocks, events and on flash |
 //!
 //! Nothing here reads a clock, allocates or panics on input: decoders are total.
 #![no_std]
@@ -23,7 +24,7 @@ pub mod identity;
 pub mod limits;
 pub mod messages;
 pub mod reading;
-mod varint;
+pub mod varint;
 
 pub use identity::{DeviceId, Seq, StoreId};
 pub use reading::{ChannelReading, Flags, Reading, Registers};

@@ -1,7 +1,7 @@
 //! LEB128 variable-length integers, and zigzag for signed ones.
 
 /// Appends `value` at `*at`; `None` where the buffer ends.
-pub(crate) fn write(buffer: &mut [u8], at: &mut usize, mut value: u64) -> Option<()> {
+pub fn write(buffer: &mut [u8], at: &mut usize, mut value: u64) -> Option<()> {
     loop {
         let low = (value & 0x7f) as u8;
         value >>= 7;
@@ -14,12 +14,12 @@ pub(crate) fn write(buffer: &mut [u8], at: &mut usize, mut value: u64) -> Option
 }
 
 /// Appends a signed `value` at `*at`, small magnitudes short.
-pub(crate) fn write_signed(buffer: &mut [u8], at: &mut usize, value: i64) -> Option<()> {
+pub fn write_signed(buffer: &mut [u8], at: &mut usize, value: i64) -> Option<()> {
     write(buffer, at, ((value << 1) ^ (value >> 63)) as u64)
 }
 
 /// Reads the value at `*at`; `None` where the bytes end, overflow 64 bits, or are longer than they need be.
-pub(crate) fn read(bytes: &[u8], at: &mut usize) -> Option<u64> {
+pub fn read(bytes: &[u8], at: &mut usize) -> Option<u64> {
     let mut value = 0u64;
     for shift in (0..64).step_by(7) {
         let byte = *bytes.get(*at)?;
@@ -38,7 +38,7 @@ pub(crate) fn read(bytes: &[u8], at: &mut usize) -> Option<u64> {
 }
 
 /// Reads a signed value at `*at`.
-pub(crate) fn read_signed(bytes: &[u8], at: &mut usize) -> Option<i64> {
+pub fn read_signed(bytes: &[u8], at: &mut usize) -> Option<i64> {
     let raw = read(bytes, at)?;
     Some((raw >> 1) as i64 ^ -((raw & 1) as i64))
 }

@@ -184,3 +184,103 @@ fn mean(integral: u128, time_us: u64) -> u128 {
 fn whole(millionths: i64) -> i32 {
     (millionths + 500_000).div_euclid(1_000_000) as i32
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    fn stage(interval_ms: u32, power_unit_mw: u32) -> IntervalStage {
+        IntervalStage::new(&ChannelConfig {
+            voltage_nv_per_code: 1,
+            current_na_per_code: 1,
+            full_scale_code: 4_095,
+            sample_rate_hz: 2_000,
+            interval_ms,
+            power_unit_mw,
+        })
+    }
+
+    fn segment(end_us: u64, power_uw: i64) -> Segment {
+        Segment {
+            end_us,
+            covered_us: u64::MAX,
+            power_uw,
+            reactive_uvar: None,
+            voltage_mv: 0,
+            current_ua: 0,
+            frequency_mhz: 0,
+            flags: Flags::default(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_energy_is_lost_or_made(
+            segments in prop::collection::vec((1..3_000_000_u64, -100_000_000_000..100_000_000_000_i64), 1..200),
+            skips in prop::collection::vec(0..4_000_000_u64, 200),
+            interval_ms in 1_000..10_000_u32,
+            power_unit_mw in 100..2_000_u32,
+        ) {
+            let mut stage = stage(interval_ms, power_unit_mw);
+            let quantum_pj = i128::from(power_unit_mw) * i128::from(interval_ms) * 1_000_000;
+            let (mut given_pj, mut exact_pj, mut end_us) = (0_i128, 0_i128, 0);
+            prop_assert!(stage.skip_to(0, 64, &mut |_| ()));
+            for ((length_us, power_uw), skip_us) in segments.into_iter().zip(skips) {
+                let skip_us = skip_us.saturating_sub(3_000_000);
+                let mut give = |interval: Interval| given_pj += i128::from(interval.energy_quanta) * quantum_pj;
+                prop_assert!(stage.skip_to(end_us + skip_us, 64, &mut give));
+                end_us += skip_us + length_us;
+                stage.advance(&segment(end_us, power_uw), &mut give);
+                exact_pj += i128::from(power_uw) * i128::from(length_us);
+                prop_assert_eq!(given_pj + stage.pending_pj(), exact_pj);
+            }
+        }
+    }
+
+    #[test]
+    fn power_below_a_quantum_adds_up() {
+        let mut stage = stage(10_000, 1_000);
+        let mut quanta = Vec::new();
+        stage.skip_to(0, 64, &mut |_| ());
+        // 0.3 W over 10 s are 0.3 quanta.
+        for end_us in (1..=500).map(|window| window * 200_000) {
+            stage.advance(&segment(end_us, 300_000), &mut |interval| {
+                quanta.push(interval.energy_quanta)
+            });
+        }
+        assert_eq!(quanta, [0, 1, 0, 0, 1, 0, 0, 0, 1, 0]);
+        assert_eq!(stage.pending_pj(), 0);
+    }
+
+    #[test]
+    fn noise_around_zero_creeps_into_neither_direction() {
+        let mut stage = stage(10_000, 1_000);
+        stage.skip_to(0, 64, &mut |_| ());
+        for window in 1..=50_000_u64 {
+            let power_uw = if window % 2 == 0 {
+                4_000_000
+            } else {
+                -4_000_000
+            };
+            stage.advance(&segment(window * 200_000, power_uw), &mut |interval| {
+                assert_eq!(interval.energy_quanta, 0)
+            });
+        }
+    }
+
+    #[test]
+    fn segment_across_an_end_is_split_by_time() {
+        let mut stage = stage(1_000, 1_000);
+        let mut intervals = Vec::new();
+        stage.skip_to(900_000, 64, &mut |_| ());
+        let mut across = segment(1_100_000, 20_000_000);
+        across.covered_us = 100_000;
+        stage.advance(&across, &mut |interval| intervals.push(interval));
+        assert_eq!(intervals[0].energy_quanta, 2);
+        assert_eq!(intervals[0].coverage_permille, 50);
+        assert_eq!(stage.pending_pj(), 2_000_000_000_000);
+    }
+}

@@ -423,7 +423,8 @@ impl WindowStage {
         }
         // 2^29 · 2^30.
         let time_q20 = (self.cycles_q15 as u64 * clock.period_q20()) >> 15;
-        let frequency_mhz = ((u64::from(self.cycles) * 1_000_000_000) << 20) / time_q20.max(1);
+        let cycles_e9_q20 = (u64::from(self.cycles) * 1_000_000_000) << 20;
+        let frequency_mhz = (cycles_e9_q20 + time_q20 / 2) / time_q20.max(1);
         if (40_000..=70_000).contains(&frequency_mhz) {
             frequency_mhz as u32
         } else {

@@ -1,0 +1,6 @@
+//! The metering as its callers see it: signals in, windows and readings out.
+
+mod accuracy;
+mod gaps;
+mod robustness;
+mod signal;

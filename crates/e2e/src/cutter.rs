@@ -63,11 +63,17 @@ impl Cutter {
     async fn pass(self, near: TcpStream, far: TcpStream) {
         let (mut near_read, mut near_write) = near.into_split();
         let (mut far_read, mut far_write) = far.into_split();
-        let requests = tokio::spawn(async move { tokio::io::copy(&mut near_read, &mut far_write).await });
+        let requests =
+            tokio::spawn(async move { tokio::io::copy(&mut near_read, &mut far_write).await });
         let mut buffer = [0; 4096];
         while let Ok(count @ 1..) = far_read.read(&mut buffer).await {
             let allowed = self.take(count as u64);
-            if near_write.write_all(&buffer[..allowed as usize]).await.is_err() || allowed < count as u64 {
+            if near_write
+                .write_all(&buffer[..allowed as usize])
+                .await
+                .is_err()
+                || allowed < count as u64
+            {
                 break;
             }
         }
@@ -78,12 +84,16 @@ impl Cutter {
     fn take(&self, count: u64) -> u64 {
         let before = self
             .remaining
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |remaining| match remaining {
-                NEVER => Some(NEVER),
-                // The cut is done: what comes after passes until the next one is ordered.
-                remaining if remaining < count => Some(NEVER),
-                remaining => Some(remaining - count),
-            })
+            .fetch_update(
+                Ordering::SeqCst,
+                Ordering::SeqCst,
+                |remaining| match remaining {
+                    NEVER => Some(NEVER),
+                    // The cut is done: what comes after passes until the next one is ordered.
+                    remaining if remaining < count => Some(NEVER),
+                    remaining => Some(remaining - count),
+                },
+            )
             .unwrap_or(NEVER);
         if before < count {
             self.cuts.fetch_add(1, Ordering::SeqCst);

@@ -50,13 +50,21 @@ impl Meters {
         }
         let mut command = Command::new(program::binary()?);
         command.args(["sim", "--json", "--seed", "7"]);
-        command.args(["--devices", &setting.devices.to_string(), "--speed", &setting.speed.to_string()]);
+        command.args([
+            "--devices",
+            &setting.devices.to_string(),
+            "--speed",
+            &setting.speed.to_string(),
+        ]);
         match &setting.replay {
             Some(path) => command.arg("--replay").arg(path),
             None => command.args(["--fast-history", "--days", &setting.days.to_string()]),
         };
         command.arg("--state").arg(state).stdin(Stdio::null());
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
         let printed = child.stdout.take().context("standard output is piped")?;
         let document = thread::spawn(move || first_document(printed));
         let begun = Instant::now();
@@ -71,7 +79,11 @@ impl Meters {
         let Ok(document) = document else {
             let mut said = String::new();
             child.kill()?;
-            child.stderr.take().context("standard error is piped")?.read_to_string(&mut said)?;
+            child
+                .stderr
+                .take()
+                .context("standard error is piped")?
+                .read_to_string(&mut said)?;
             bail!("ofmon sim ended early: {said}");
         };
         ensure!(registry.exists(), "ofmon sim wrote no {}", registry::FILE);

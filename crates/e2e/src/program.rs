@@ -24,10 +24,14 @@ pub fn binary() -> Result<&'static Path> {
         .ancestors()
         .find(|dir| dir.join("deps").is_dir())
         .context("this program does not lie in a Cargo target directory")?;
-    let target_dir = profile_dir.parent().context("a profile directory has a parent")?;
+    let target_dir = profile_dir
+        .parent()
+        .context("a profile directory has a parent")?;
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
-    build.args(["build", "--quiet", "--package", "ofmon", "--target-dir"]).arg(target_dir);
+    build
+        .args(["build", "--quiet", "--package", "ofmon", "--target-dir"])
+        .arg(target_dir);
     build.current_dir(env!("CARGO_MANIFEST_DIR"));
     if profile_dir.ends_with("release") {
         build.arg("--release");
@@ -62,8 +66,16 @@ impl Collector {
 
     fn command(&self, arguments: &[&str]) -> Result<Command> {
         let mut command = Command::new(binary()?);
-        command.args(arguments).arg("--data").arg(&self.data).arg("--sim").arg(&self.air);
-        command.env("TZ", "UTC").env_remove("RUST_LOG").stdin(Stdio::null());
+        command
+            .args(arguments)
+            .arg("--data")
+            .arg(&self.data)
+            .arg("--sim")
+            .arg(&self.air);
+        command
+            .env("TZ", "UTC")
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::null());
         Ok(command)
     }
 
@@ -75,7 +87,11 @@ impl Collector {
         let output = self.command(arguments)?.output()?;
         let said = String::from_utf8_lossy(&output.stderr);
         let printed = String::from_utf8(output.stdout)?;
-        ensure!(output.status.success(), "ofmon {arguments:?} ended with {}: {said}{printed}", output.status);
+        ensure!(
+            output.status.success(),
+            "ofmon {arguments:?} ended with {}: {said}{printed}",
+            output.status
+        );
         Ok(printed)
     }
 
@@ -86,7 +102,8 @@ impl Collector {
     pub fn json(&self, arguments: &[&str]) -> Result<Value> {
         let arguments = [arguments, &["--json"]].concat();
         let printed = self.text(&arguments)?;
-        serde_json::from_str(&printed).with_context(|| format!("ofmon {arguments:?} printed no JSON: {printed}"))
+        serde_json::from_str(&printed)
+            .with_context(|| format!("ofmon {arguments:?} printed no JSON: {printed}"))
     }
 
     /// Starts a command whose output is thrown away.
@@ -95,7 +112,10 @@ impl Collector {
     /// When it cannot be started.
     pub fn spawn(&self, arguments: &[&str]) -> Result<Child> {
         let mut command = self.command(arguments)?;
-        Ok(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
+        Ok(command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?)
     }
 
     /// Gives every meter in range a token of its own.

@@ -25,7 +25,10 @@ pub async fn measure(section: &str, file: &Path) -> Result<()> {
     let mut figures = Figures::open(section, file)?;
     match section {
         "main" => main(&mut figures).await,
-        _ => bail!("there is no section {section}; there are: {}", SECTIONS.join(", ")),
+        _ => bail!(
+            "there is no section {section}; there are: {}",
+            SECTIONS.join(", ")
+        ),
     }
 }
 
@@ -39,7 +42,8 @@ struct Figures<'a> {
 impl<'a> Figures<'a> {
     fn open(section: &'a str, file: &Path) -> Result<Self> {
         let mut all = match fs::read(file) {
-            Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| format!("{} is no report", file.display()))?,
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .with_context(|| format!("{} is no report", file.display()))?,
             Err(_) => Map::new(),
         };
         let prefix = format!("{section}.");
@@ -66,7 +70,9 @@ fn rounded(value: f64, digits: i32) -> Value {
 
 async fn main(figures: &mut Figures<'_>) -> Result<()> {
     let mut missing = Vec::new();
-    let household = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(HOUSEHOLD);
+    let household = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(HOUSEHOLD);
     if household.exists() {
         real_input(figures, &household)?;
     } else {
@@ -74,9 +80,18 @@ async fn main(figures: &mut Figures<'_>) -> Result<()> {
     }
     let cost = throughput::run(30, tempfile::tempdir()?.path())?;
     figures.set("collect_readings", cost.readings)?;
-    figures.set("collect_readings_per_s", rounded(cost.collect_readings_per_s, 0))?;
-    figures.set("bytes_per_reading_flash", rounded(cost.bytes_per_reading_flash, 2))?;
-    figures.set("bytes_per_reading_store", rounded(cost.bytes_per_reading_store, 2))?;
+    figures.set(
+        "collect_readings_per_s",
+        rounded(cost.collect_readings_per_s, 0),
+    )?;
+    figures.set(
+        "bytes_per_reading_flash",
+        rounded(cost.bytes_per_reading_flash, 2),
+    )?;
+    figures.set(
+        "bytes_per_reading_store",
+        rounded(cost.bytes_per_reading_store, 2),
+    )?;
     nothing_lost(figures).await?;
     if missing.is_empty() {
         Ok(())
@@ -87,8 +102,14 @@ async fn main(figures: &mut Figures<'_>) -> Result<()> {
 
 fn real_input(figures: &mut Figures<'_>, household: &Path) -> Result<()> {
     let replay = replay::run(household, Duration::from_secs(600))?;
-    figures.set("energy_error_percent", rounded(replay.energy_error_percent, 4))?;
-    figures.set("minute_power_within_percent", rounded(replay.minute_power_within_percent, 2))?;
+    figures.set(
+        "energy_error_percent",
+        rounded(replay.energy_error_percent, 4),
+    )?;
+    figures.set(
+        "minute_power_within_percent",
+        rounded(replay.minute_power_within_percent, 2),
+    )?;
     figures.set("minutes", replay.minutes)?;
     figures.set("samples", replay.samples)
 }
@@ -105,11 +126,20 @@ async fn nothing_lost(figures: &mut Figures<'_>) -> Result<()> {
     let killed = kills::run(14, 120, 2, &scratch.path().join("kills"))?;
     let ten_minutes = scenario::profile(&scratch.path().join("short"), 10)?;
     let cut = cuts::run(&ten_minutes, 1, &scratch.path().join("cuts")).await?;
-    let difference: Difference = restarted.difference.plus(killed.difference).plus(cut.difference);
+    let difference: Difference = restarted
+        .difference
+        .plus(killed.difference)
+        .plus(cut.difference);
     figures.set("meter_restarts", restarted.meter_restarts)?;
     figures.set("restart_readings", restarted.readings)?;
-    figures.set("restart_energy_error_percent", rounded(restarted.energy_error_percent, 4))?;
-    figures.set("collector_kills", restarted.collector_kills + killed.collector_kills)?;
+    figures.set(
+        "restart_energy_error_percent",
+        rounded(restarted.energy_error_percent, 4),
+    )?;
+    figures.set(
+        "collector_kills",
+        restarted.collector_kills + killed.collector_kills,
+    )?;
     figures.set("collector_kills_in_the_middle", killed.kills_in_the_middle)?;
     figures.set("connection_cuts", cut.connection_cuts)?;
     figures.set("connection_answer_bytes", cut.answer_bytes)?;

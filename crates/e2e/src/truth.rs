@@ -30,15 +30,20 @@ pub fn read_flash(path: &Path) -> Result<FlashContent> {
     let copy = tempfile::NamedTempFile::new()?;
     fs::copy(path, copy.path())?;
     let flash = Nor::open(copy.path(), fs::metadata(path)?.len() as usize)?;
-    let mut store = FlashStore::mount(flash).map_err(|(error, _)| anyhow!("the flash does not mount: {error:?}"))?;
+    let mut store = FlashStore::mount(flash)
+        .map_err(|(error, _)| anyhow!("the flash does not mount: {error:?}"))?;
     let mut content = FlashContent::default();
     let mut buffer = vec![0; BLOCK_BYTES_MAX];
     let mut from = store.oldest();
     while from < store.next() {
-        let length = store.read_block(from, &mut buffer).map_err(|error| anyhow!("{error:?}"))?;
+        let length = store
+            .read_block(from, &mut buffer)
+            .map_err(|error| anyhow!("{error:?}"))?;
         let block = Block::parse(&buffer[..length.context("a block is missing")?])?;
         match block.kind() {
-            Kind::Readings => content.readings.extend(block.readings().map(|reading| (reading.seq.0, reading))),
+            Kind::Readings => content
+                .readings
+                .extend(block.readings().map(|reading| (reading.seq.0, reading))),
             Kind::NeverExisted => content.never_existed += block.range().count() as u64,
             Kind::Lost => content.lost += block.range().count() as u64,
         }

@@ -8,7 +8,9 @@ use e2e::scenario::{self, Difference, cuts, kills, replay, restarts, throughput}
 static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
 fn alone() -> std::sync::MutexGuard<'static, ()> {
-    ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    ONE_AT_A_TIME
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 #[test]
@@ -37,7 +39,10 @@ fn restarts_of_meters_lose_and_double_nothing() {
     let outcome = restarts::run(&plan).unwrap();
     assert_eq!(outcome.difference, Difference::default(), "{outcome:?}");
     assert_eq!(outcome.forgotten, 0, "{outcome:?}");
-    assert!(outcome.readings >= 360 && outcome.meter_restarts == 12, "{outcome:?}");
+    assert!(
+        outcome.readings >= 360 && outcome.meter_restarts == 12,
+        "{outcome:?}"
+    );
     assert!(outcome.energy_error_percent.abs() < 0.5, "{outcome:?}");
 }
 
@@ -55,9 +60,14 @@ async fn cut_connections_lose_and_double_nothing() {
     let _alone = alone();
     let scratch = tempfile::tempdir().unwrap();
     let profile = scenario::profile(scratch.path(), 10).unwrap();
-    let outcome = cuts::run(&profile, 97, &scratch.path().join("cuts")).await.unwrap();
+    let outcome = cuts::run(&profile, 97, &scratch.path().join("cuts"))
+        .await
+        .unwrap();
     assert!(outcome.connection_cuts > 10, "{outcome:?}");
-    assert!(outcome.cuts_before_the_block > 0, "no cut fell before the block: {outcome:?}");
+    assert!(
+        outcome.cuts_before_the_block > 0,
+        "no cut fell before the block: {outcome:?}"
+    );
     assert_eq!(outcome.difference, Difference::default(), "{outcome:?}");
 }
 

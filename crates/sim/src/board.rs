@@ -38,7 +38,8 @@ impl SimBoard {
 
     /// Lets the uptime run with the wall clock from here on.
     pub fn run_live(&self) {
-        self.uptime.set(Uptime::Since(self.uptime_us(), Instant::now()));
+        self.uptime
+            .set(Uptime::Since(self.uptime_us(), Instant::now()));
     }
 }
 

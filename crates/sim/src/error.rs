@@ -30,7 +30,9 @@ pub enum Error {
     #[error("the flash of meter {0} cannot be formatted: {1:?}")]
     Format(DeviceId, flash_store::FormatError),
     /// A flash file holds no readable store.
-    #[error("the flash file {0} holds no readable store ({1:?}); remove it to start an empty meter")]
+    #[error(
+        "the flash file {0} holds no readable store ({1:?}); remove it to start an empty meter"
+    )]
     Mount(PathBuf, flash_store::MountError),
     /// A meter does not start.
     #[error("meter {0} does not start: {1:?}")]

@@ -15,7 +15,7 @@ use crate::{
 /// Meters of a fleet at the most: one thread each.
 pub const DEVICES_MAX: usize = 256;
 /// Rating of the simulated current transformers.
-const CT_AMPERES: u32 = 100;
+const CT_AMPERES: f64 = 100.0;
 
 /// What a fleet is to be.
 #[derive(Clone, Debug)]
@@ -80,7 +80,8 @@ pub async fn run(
     if !(1..=DEVICES_MAX).contains(&options.devices) {
         return Err(Error::Devices(options.devices));
     }
-    fs::create_dir_all(&options.state).map_err(|source| Error::State(options.state.clone(), source))?;
+    fs::create_dir_all(&options.state)
+        .map_err(|source| Error::State(options.state.clone(), source))?;
     let plans = plans(options)?;
     let mut fleet = Fleet::new(options, &plans)?;
     let (stop_sender, stop_receiver) = watch::channel(false);
@@ -139,7 +140,10 @@ impl Fleet {
         let state_error = |source| Error::State(options.state.clone(), source);
         let known = registry::read(&options.state).map_err(state_error)?;
         let entry = |plan: &Plan| {
-            let password = known.iter().find(|entry| entry.id == plan.id).map(|entry| entry.password.clone());
+            let password = known
+                .iter()
+                .find(|entry| entry.id == plan.id)
+                .map(|entry| entry.password.clone());
             MeterEntry {
                 id: plan.id,
                 ssid: format!("OFMON-{}", plan.id.to_string().to_uppercase()),
@@ -158,7 +162,12 @@ impl Fleet {
         })
     }
 
-    fn hear(&mut self, device: DeviceId, news: News, progress: &mut impl FnMut(Progress)) -> Result<(), Error> {
+    fn hear(
+        &mut self,
+        device: DeviceId,
+        news: News,
+        progress: &mut impl FnMut(Progress),
+    ) -> Result<(), Error> {
         match news {
             News::Listening(port) => {
                 if let Some(entry) = self.entries.iter_mut().find(|entry| entry.id == device) {
@@ -181,7 +190,9 @@ impl Fleet {
                     if !self.announce_early {
                         self.announce(progress)?;
                     }
-                    progress(Progress::Live { samples: self.samples });
+                    progress(Progress::Live {
+                        samples: self.samples,
+                    });
                 }
             }
             News::Failed(error) => return Err(error),
@@ -190,7 +201,8 @@ impl Fleet {
     }
 
     fn announce(&self, progress: &mut impl FnMut(Progress)) -> Result<(), Error> {
-        registry::write(&self.state, &self.entries).map_err(|source| Error::State(self.state.clone(), source))?;
+        registry::write(&self.state, &self.entries)
+            .map_err(|source| Error::State(self.state.clone(), source))?;
         progress(Progress::Ready(self.entries.clone()));
         Ok(())
     }
@@ -206,7 +218,14 @@ fn plans(options: &Options) -> Result<Vec<Plan>, Error> {
         None => options.history.as_micros() as u64,
     };
     let plan = |index: usize| {
-        let id = DeviceId([0x02, 0x0f, b'm', (options.seed & 0xff) as u8, (index >> 8) as u8, index as u8]);
+        let id = DeviceId([
+            0x02,
+            0x0f,
+            b'm',
+            (options.seed & 0xff) as u8,
+            (index >> 8) as u8,
+            index as u8,
+        ]);
         let seed = options.seed.wrapping_add(index as u64);
         Plan {
             id,

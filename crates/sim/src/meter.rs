@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use device::{Facts, Meter, http};
+use device::{Board as _, Facts, Meter, http};
 use flash_store::{FlashStore, Format};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use metering::Pair;
@@ -81,12 +81,17 @@ pub enum News {
 ///
 /// # Errors
 /// A flash file that cannot be read or is no store, a port that cannot be had.
-pub fn run(plan: &Plan, news: &mpsc::UnboundedSender<(DeviceId, News)>, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
+pub fn run(
+    plan: &Plan,
+    news: &mpsc::UnboundedSender<(DeviceId, News)>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(Error::Runtime)?;
-    let meter = Meter::start(mount(plan)?, facts(plan)).map_err(|error| Error::Start(plan.id, error))?;
+    let meter =
+        Meter::start(mount(plan)?, facts(plan)).map_err(|error| Error::Start(plan.id, error))?;
     let life = Life {
         plan,
         meter: RefCell::new(meter),
@@ -94,8 +99,12 @@ pub fn run(plan: &Plan, news: &mpsc::UnboundedSender<(DeviceId, News)>, mut stop
         news,
     };
     runtime.block_on(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(Error::Listen)?;
-        life.tell(News::Listening(listener.local_addr().map_err(Error::Listen)?.port()));
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .map_err(Error::Listen)?;
+        life.tell(News::Listening(
+            listener.local_addr().map_err(Error::Listen)?.port(),
+        ));
         tokio::select! {
             () = life.serve(listener) => {}
             () = life.sample() => {}
@@ -138,17 +147,24 @@ impl Life<'_> {
         let interval_us = u64::from(self.meter.borrow().interval_ms()) * 1000;
         let begun_us = self.meter.borrow().next().0 * interval_us;
         let mut samples = Samples {
-            generator: Generator::new(self.plan.source.clone(), self.plan.front_end, SAMPLE_RATE_HZ, self.plan.seed),
+            generator: Generator::new(
+                self.plan.source.clone(),
+                self.plan.front_end,
+                SAMPLE_RATE_HZ,
+                self.plan.seed,
+            ),
             pairs: vec![Pair::default(); PORTION_PAIRS],
             uptime_us: 0,
             fed: 0,
         };
         let history_us = self.plan.history_us.saturating_sub(begun_us);
         if self.plan.fast_history {
-            self.history_of_means(begun_us, history_us, &mut samples.uptime_us).await;
+            self.history_of_means(begun_us, history_us, &mut samples.uptime_us)
+                .await;
         }
         samples.generator.seek(begun_us + samples.uptime_us);
-        self.history_of_samples(begun_us, history_us, &mut samples).await;
+        self.history_of_samples(begun_us, history_us, &mut samples)
+            .await;
         self.tell(News::Live(samples.fed));
         self.board.run_live();
         self.present(&mut samples).await;
@@ -159,7 +175,10 @@ impl Life<'_> {
         while *uptime_us + MEANS_US <= history_us {
             let from_us = begun_us + *uptime_us;
             let end_us = *uptime_us + MEANS_US;
-            let window = self.plan.source.mean_window(from_us, from_us + MEANS_US, end_us);
+            let window = self
+                .plan
+                .source
+                .mean_window(from_us, from_us + MEANS_US, end_us);
             self.meter.borrow_mut().push_window(0, *uptime_us, window);
             *uptime_us = end_us;
             self.board.advance_to(end_us);
@@ -174,10 +193,12 @@ impl Life<'_> {
             samples.feed(&self.meter);
             self.board.advance_to(samples.uptime_us);
             if self.plan.speed > 0.0 {
-                let due = start + Duration::from_micros((samples.uptime_us as f64 / self.plan.speed) as u64);
+                let due = start
+                    + Duration::from_micros((samples.uptime_us as f64 / self.plan.speed) as u64);
                 tokio::time::sleep_until(due.into()).await;
             }
-            self.yield_in_turn(&mut turn, begun_us + samples.uptime_us).await;
+            self.yield_in_turn(&mut turn, begun_us + samples.uptime_us)
+                .await;
         }
     }
 
@@ -214,7 +235,9 @@ impl Samples {
         self.generator.fill(&mut self.pairs);
         self.uptime_us += PORTION_US;
         self.fed += self.pairs.len() as u64;
-        meter.borrow_mut().push_samples(0, &self.pairs, self.uptime_us);
+        meter
+            .borrow_mut()
+            .push_samples(0, &self.pairs, self.uptime_us);
     }
 }
 
@@ -248,9 +271,17 @@ fn mount(plan: &Plan) -> Result<FlashStore<Nor>, Error> {
 fn facts(plan: &Plan) -> Facts {
     Facts {
         reset_reason: ResetReason::PowerOn,
-        firmware: env!("CARGO_PKG_VERSION").try_into().expect("a version is short"),
+        firmware: env!("CARGO_PKG_VERSION")
+            .try_into()
+            .expect("a version is short"),
         nonce_secret: rand::rng().random(),
-        channels: [plan.front_end.channel_config(SAMPLE_RATE_HZ)].into_iter().collect(),
-        built_utc_ms: if plan.simulated_clock { 0 } else { BUILT_UTC_MS },
+        channels: [plan.front_end.channel_config(SAMPLE_RATE_HZ)]
+            .into_iter()
+            .collect(),
+        built_utc_ms: if plan.simulated_clock {
+            0
+        } else {
+            BUILT_UTC_MS
+        },
     }
 }

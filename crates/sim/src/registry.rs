@@ -3,7 +3,7 @@
 use std::{fs, io, path::Path};
 
 use protocol::DeviceId;
-use rand::{Rng as _, RngExt as _};
+use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
 
 /// Name of the file in the state directory.

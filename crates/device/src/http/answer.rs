@@ -10,6 +10,36 @@ use serde::Serialize;
 use super::Outcome;
 use crate::{meter::Refused, settings::InvalidSetting};
 
+/// Why a request is not answered as it wishes.
+#[derive(Clone, Copy)]
+pub(super) struct Failure {
+    status: u16,
+    /// For programs, at most 32 bytes.
+    code: &'static str,
+    /// For people, at most 160 bytes.
+    message: &'static str,
+}
+
+impl Failure {
+    pub(super) const fn new(status: u16, code: &'static str, message: &'static str) -> Self {
+        Self {
+            status,
+            code,
+            message,
+        }
+    }
+}
+
+impl From<Failure> for Answer {
+    fn from(failure: Failure) -> Self {
+        let error = ErrorBody {
+            code: failure.code.try_into().expect("codes are short"),
+            message: failure.message.try_into().expect("messages are short"),
+        };
+        Self::render(failure.status, &ErrorAnswer { error })
+    }
+}
+
 /// Status and body.
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -20,15 +50,6 @@ impl Answer {
     /// Renders a success.
     pub(super) fn ok(value: &impl Serialize) -> Outcome {
         Outcome::Json(Self::render(200, value))
-    }
-
-    /// Renders a failure: `code` for programs, at most 32 bytes, `message` for people, at most 160.
-    pub(super) fn error(status: u16, code: &str, message: &str) -> Self {
-        let error = ErrorBody {
-            code: code.try_into().expect("codes are short"),
-            message: message.try_into().expect("messages are short"),
-        };
-        Self::render(status, &ErrorAnswer { error })
     }
 
     fn render(status: u16, value: &impl Serialize) -> Self {
@@ -42,7 +63,7 @@ impl Answer {
     }
 }
 
-impl From<Refused> for Answer {
+impl From<Refused> for Failure {
     fn from(refused: Refused) -> Self {
         let (status, code, message) = match refused {
             Refused::AlreadySetUp => (
@@ -78,6 +99,6 @@ impl From<Refused> for Answer {
             Refused::UnknownReading => (409, "unknown_reading", "this meter has no such readings"),
             Refused::Storage => (503, "storage", "the flash could not be written or read"),
         };
-        Self::error(status, code, message)
+        Self::new(status, code, message)
     }
 }

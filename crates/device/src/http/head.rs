@@ -4,7 +4,7 @@ use heapless::String;
 use picoserve::request::{HeaderValue, RequestParts};
 use protocol::authentication::{Authorization, BODY_HASH_HEADER, BodyHash};
 
-use super::{HEADER_BYTES_MAX, PATH_BYTES_MAX, answer::Answer};
+use super::{HEADER_BYTES_MAX, PATH_BYTES_MAX, answer::Failure};
 
 /// Request line and headers, checked and copied out of the connection's buffer.
 pub(super) struct Head {
@@ -21,14 +21,14 @@ impl Head {
     ///
     /// # Errors
     /// 414 for a long path, 431 for long headers, 400 for a malformed authentication header, 405 for a long method.
-    pub(super) fn read(parts: &RequestParts<'_>) -> Result<Self, Answer> {
+    pub(super) fn read(parts: &RequestParts<'_>) -> Result<Self, Failure> {
         let header_bytes: usize = parts
             .headers()
             .iter()
             .map(|(name, value)| name.as_raw().len() + value.as_raw().len() + 4)
             .sum();
         if header_bytes > HEADER_BYTES_MAX {
-            return Err(Answer::error(
+            return Err(Failure::new(
                 431,
                 "headers_too_large",
                 "the headers are over 2048 bytes",
@@ -44,8 +44,7 @@ impl Head {
         }
         for piece in pieces {
             let pushed = path_and_query.push_str(piece);
-            pushed
-                .map_err(|_| Answer::error(414, "path_too_long", "the path is over 512 bytes"))?;
+            pushed.map_err(|_| Failure::new(414, "path_too_long", "the path is over 512 bytes"))?;
         }
         Ok(Self {
             method,
@@ -64,20 +63,20 @@ impl Head {
     ///
     /// # Errors
     /// 400 where it is no number.
-    pub(super) fn query_number(&self, name: &str) -> Result<Option<u64>, Answer> {
+    pub(super) fn query_number(&self, name: &str) -> Result<Option<u64>, Failure> {
         let query = self.path_and_query[self.path_bytes..].trim_start_matches('?');
         let value = query
             .split('&')
             .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
         let number = value.map(str::parse).transpose();
-        number.map_err(|_| Answer::error(400, "bad_query", "a number in the query is none"))
+        number.map_err(|_| Failure::new(400, "bad_query", "a number in the query is none"))
     }
 }
 
-fn parsed<T: core::str::FromStr>(value: Option<HeaderValue<'_>>) -> Result<Option<T>, Answer> {
+fn parsed<T: core::str::FromStr>(value: Option<HeaderValue<'_>>) -> Result<Option<T>, Failure> {
     let parsed = value.map(|value| value.as_str().ok()?.parse().ok());
     match parsed {
-        Some(None) => Err(Answer::error(
+        Some(None) => Err(Failure::new(
             400,
             "bad_header",
             "an authentication header is malformed",

@@ -30,7 +30,7 @@ use crate::{
     board::Board,
     meter::Meter,
 };
-use answer::Answer;
+use answer::{Answer, Failure};
 use blocks::BlockStream;
 use head::Head;
 
@@ -80,6 +80,10 @@ struct Admitted {
 }
 
 /// What is sent back.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is no heap, and a connection holds one at a time"
+)]
 enum Outcome {
     Json(Answer),
     Blocks { from: u64, bytes_max: usize },
@@ -91,11 +95,11 @@ impl<B: Board> Service<'_, B> {
     }
 
     /// Checks the MAC of a request for anything but `info` and `setup`.
-    fn admit(&self, head: &Head) -> Result<Admitted, Answer> {
+    fn admit(&self, head: &Head) -> Result<Admitted, Failure> {
         let now_ms = self.now_ms();
         let mut meter = self.meter.borrow_mut();
         let Some(key) = meter.key().cloned() else {
-            return Err(Answer::error(
+            return Err(Failure::new(
                 403,
                 "not_set_up",
                 "this meter has no access token yet: set it up first",
@@ -119,10 +123,10 @@ impl<B: Board> Service<'_, B> {
                 meter.requests_refused = meter.requests_refused.saturating_add(1);
                 Err(match refusal {
                     Refusal::StaleNonce => {
-                        Answer::error(401, "stale_nonce", "use the nonce of this answer")
+                        Failure::new(401, "stale_nonce", "use the nonce of this answer")
                     }
                     Refusal::WrongMac => {
-                        Answer::error(401, "not_authentic", "the access token is not this meter's")
+                        Failure::new(401, "not_authentic", "the access token is not this meter's")
                     }
                 })
             }
@@ -135,10 +139,10 @@ impl<B: Board> Service<'_, B> {
         head: &Head,
         admitted: Option<&Admitted>,
         request: &mut Request<'_, R>,
-    ) -> Result<Outcome, Answer> {
+    ) -> Result<Outcome, Failure> {
         let body = request.body_connection.body();
         if body.content_length() > JSON_BYTES_MAX {
-            return Err(Answer::error(
+            return Err(Failure::new(
                 413,
                 "too_large",
                 "the body is over 4096 bytes",
@@ -147,7 +151,7 @@ impl<B: Board> Service<'_, B> {
         let body = match body.read_all().await {
             Ok(body) => &*body,
             Err(_) => {
-                return Err(Answer::error(
+                return Err(Failure::new(
                     400,
                     "cut_short",
                     "the body ended before its stated length",
@@ -155,7 +159,7 @@ impl<B: Board> Service<'_, B> {
             }
         };
         if admitted.is_some() && head.body_hash != Some(BodyHash::of(body)) {
-            return Err(Answer::error(
+            return Err(Failure::new(
                 400,
                 "wrong_hash",
                 "the body is not the one that was authenticated",
@@ -204,18 +208,18 @@ impl<B: Board> PathRouterService for Service<'_, B> {
     ) -> Result<ResponseSent, W::Error> {
         let head = match Head::read(&request.parts) {
             Ok(head) => head,
-            Err(answer) => return self.send_json(answer, None, request, writer).await,
+            Err(failure) => return self.send_json(failure.into(), None, request, writer).await,
         };
         let mut admitted = None;
-        if let Err(answer) = routes::check(&head) {
-            return self.send_json(answer, None, request, writer).await;
+        if let Err(failure) = routes::check(&head) {
+            return self.send_json(failure.into(), None, request, writer).await;
         }
         if !routes::is_open(&head) {
             match self.admit(&head) {
                 Ok(granted) => admitted = Some(granted),
-                Err(answer) => {
+                Err(failure) => {
                     self.board.delay(REFUSAL_DELAY_MS).await;
-                    return self.send_json(answer, None, request, writer).await;
+                    return self.send_json(failure.into(), None, request, writer).await;
                 }
             }
         }
@@ -232,8 +236,10 @@ impl<B: Board> PathRouterService for Service<'_, B> {
                     .write_to(connection, writer)
                     .await
             }
-            Ok(Outcome::Json(answer)) | Err(answer) => {
-                self.send_json(answer, admitted, request, writer).await
+            Ok(Outcome::Json(answer)) => self.send_json(answer, admitted, request, writer).await,
+            Err(failure) => {
+                self.send_json(failure.into(), admitted, request, writer)
+                    .await
             }
         }
     }

@@ -4,7 +4,11 @@ use embedded_storage::nor_flash::NorFlash;
 use protocol::limits::BLOCK_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 
-use super::{Outcome, answer::Answer, head::Head};
+use super::{
+    Outcome,
+    answer::{Answer, Failure},
+    head::Head,
+};
 use crate::meter::Meter;
 
 /// Path, allowed methods, and whether it is open to all.
@@ -27,8 +31,8 @@ const STREAM_BYTES_DEFAULT: u64 = 1024 * 1024;
 #[derive(Serialize)]
 struct Done {}
 
-pub(super) fn method_not_allowed() -> Answer {
-    Answer::error(
+pub(super) fn method_not_allowed() -> Failure {
+    Failure::new(
         405,
         "method_not_allowed",
         "this path does not take that method",
@@ -36,9 +40,9 @@ pub(super) fn method_not_allowed() -> Answer {
 }
 
 /// Holds method and path to the table.
-pub(super) fn check(head: &Head) -> Result<(), Answer> {
+pub(super) fn check(head: &Head) -> Result<(), Failure> {
     match ROUTES.iter().find(|(path, ..)| *path == head.path()) {
-        None => Err(Answer::error(404, "not_found", "there is no such path")),
+        None => Err(Failure::new(404, "not_found", "there is no such path")),
         Some((_, methods, _)) if !methods.contains(&head.method.as_str()) => {
             Err(method_not_allowed())
         }
@@ -59,7 +63,7 @@ pub(super) fn answer<F: NorFlash>(
     head: &Head,
     body: &[u8],
     now_ms: u64,
-) -> Result<Outcome, Answer> {
+) -> Result<Outcome, Failure> {
     Ok(match (head.method.as_str(), head.path()) {
         ("GET", "/api/v1/info") => Answer::ok(&meter.info(now_ms)),
         ("GET", "/api/v1/live") => Answer::ok(&meter.live()),
@@ -83,7 +87,7 @@ pub(super) fn answer<F: NorFlash>(
     })
 }
 
-fn blocks(head: &Head) -> Result<Outcome, Answer> {
+fn blocks(head: &Head) -> Result<Outcome, Failure> {
     let from = head.query_number("from")?.unwrap_or(0);
     let bytes_max = head.query_number("max")?.unwrap_or(STREAM_BYTES_DEFAULT);
     let bytes_max = usize::try_from(bytes_max)
@@ -92,11 +96,11 @@ fn blocks(head: &Head) -> Result<Outcome, Answer> {
     Ok(Outcome::Blocks { from, bytes_max })
 }
 
-fn parsed<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Answer> {
+fn parsed<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Failure> {
     let mut unescaped = [0; 256];
     match serde_json_core::from_slice_escaped(body, &mut unescaped) {
         Ok((value, used)) if body[used..].iter().all(u8::is_ascii_whitespace) => Ok(value),
-        _ => Err(Answer::error(
+        _ => Err(Failure::new(
             400,
             "bad_json",
             "the body is not the JSON that this path takes",

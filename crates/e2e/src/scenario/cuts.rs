@@ -68,9 +68,16 @@ pub async fn run(profile: &Path, step: u64, scratch: &Path) -> Result<Outcome> {
         collector.collect_all()?;
         let export = Export::parse(&collector.text(&["export", "--format", "csv"])?)?;
         let mut flash = truth::read_flash(&meters.flash_files()?[0])?.readings;
-        let collected = export.rows.keys().map(|(_, seq)| *seq).max().unwrap_or_default();
+        let collected = export
+            .rows
+            .keys()
+            .map(|(_, seq)| *seq)
+            .max()
+            .unwrap_or_default();
         flash.retain(|seq, _| *seq <= collected);
-        outcome.difference = outcome.difference.plus(Difference::between(&flash, &export, &device)?);
+        outcome.difference = outcome
+            .difference
+            .plus(Difference::between(&flash, &export, &device)?);
     }
     outcome.connection_cuts = cutter.cuts();
     Ok(outcome)

@@ -58,13 +58,19 @@ pub fn run(days: u32, kills: u64, seed: u64, scratch: &Path) -> Result<Outcome> 
                 break;
             }
         }
-        let before = Export::parse(&collector.text(&["export", "--format", "csv"])?)?.rows.len();
+        let before = Export::parse(&collector.text(&["export", "--format", "csv"])?)?
+            .rows
+            .len();
         collector.collect_all()?;
         let export = Export::parse(&collector.text(&["export", "--format", "csv"])?)?;
         outcome.kills_in_the_middle += u64::from(before > 0 && before < export.rows.len());
         let mut flash = truth::read_flash(&meters.flash_files()?[0])?.readings;
-        flash.retain(|seq, _| export.rows.contains_key(&(device.clone(), *seq)) || *seq < u64::from(days) * 8640);
-        outcome.difference = outcome.difference.plus(Difference::between(&flash, &export, &device)?);
+        flash.retain(|seq, _| {
+            export.rows.contains_key(&(device.clone(), *seq)) || *seq < u64::from(days) * 8640
+        });
+        outcome.difference = outcome
+            .difference
+            .plus(Difference::between(&flash, &export, &device)?);
     }
     Ok(outcome)
 }

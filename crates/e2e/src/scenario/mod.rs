@@ -46,13 +46,16 @@ impl Difference {
                 Some(row) => {
                     let energy_wh = reading.registers[0].import_mj as f64 / 3_600_000.0;
                     let power_w = reading.active_power_mw(0).unwrap_or_default() as f64 / 1000.0;
-                    let same = (row.energy_import_wh - energy_wh).abs() < 0.001 && (row.power_w - power_w).abs() < 0.001;
+                    let same = (row.energy_import_wh - energy_wh).abs() < 0.001
+                        && (row.power_w - power_w).abs() < 0.001;
                     difference.altered += u64::from(!same);
                 }
             }
         }
         let of_device = export.rows.keys().filter(|(id, _)| id == device);
-        difference.doubled += of_device.filter(|(_, seq)| !flash.contains_key(seq)).count() as u64;
+        difference.doubled += of_device
+            .filter(|(_, seq)| !flash.contains_key(seq))
+            .count() as u64;
         Ok(difference)
     }
 
@@ -74,6 +77,9 @@ impl Difference {
 pub fn profile(directory: &Path, minutes: u32) -> Result<PathBuf> {
     fs::create_dir_all(directory)?;
     let path = directory.join(format!("profile-{minutes}.txt"));
-    fs::write(&path, LoadProfile::synthetic(20_260_101, minutes as usize).to_text())?;
+    fs::write(
+        &path,
+        LoadProfile::synthetic(20_260_101, minutes as usize).to_text(),
+    )?;
     Ok(path)
 }

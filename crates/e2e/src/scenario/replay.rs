@@ -45,8 +45,15 @@ pub fn run(profile: &Path, patience: Duration) -> Result<Outcome> {
     let profile = LoadProfile::read(profile)?;
     let readings = profile.minutes().len() as u64 * READINGS_A_MINUTE;
     let export = export_of(&collector, &device, readings)?;
-    let samples = meters.document["samples"].as_u64().context("ofmon sim does not tell its samples")?;
-    let row = |seq: u64| export.rows.get(&(device.clone(), seq)).with_context(|| format!("reading {seq} is missing"));
+    let samples = meters.document["samples"]
+        .as_u64()
+        .context("ofmon sim does not tell its samples")?;
+    let row = |seq: u64| {
+        export
+            .rows
+            .get(&(device.clone(), seq))
+            .with_context(|| format!("reading {seq} is missing"))
+    };
     let mut within = 0;
     for (minute, load) in (0..).zip(profile.minutes()) {
         let first = minute * READINGS_A_MINUTE;

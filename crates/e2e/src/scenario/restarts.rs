@@ -95,7 +95,12 @@ pub fn run(plan: &Plan<'_>) -> Result<Outcome> {
     outcome.forgotten += remember(&mut seen, content.readings);
     let export = Export::parse(&collector.text(&["export", "--format", "csv"])?)?;
     // A reading that was closed between collecting and looking is in the flash only.
-    let collected = export.rows.keys().map(|(_, seq)| *seq).max().unwrap_or_default();
+    let collected = export
+        .rows
+        .keys()
+        .map(|(_, seq)| *seq)
+        .max()
+        .unwrap_or_default();
     seen.retain(|seq, _| *seq <= collected);
     outcome.readings = seen.len() as u64;
     outcome.difference = Difference::between(&seen, &export, &device)?;
@@ -110,7 +115,10 @@ pub fn run(plan: &Plan<'_>) -> Result<Outcome> {
 
 /// Adds what the flash holds now; returns how many readings that were there before are gone or changed.
 fn remember(seen: &mut BTreeMap<u64, Reading>, now: BTreeMap<u64, Reading>) -> u64 {
-    let forgotten = seen.iter().filter(|(seq, reading)| now.get(seq) != Some(reading)).count();
+    let forgotten = seen
+        .iter()
+        .filter(|(seq, reading)| now.get(seq) != Some(reading))
+        .count();
     seen.extend(now);
     forgotten as u64
 }

@@ -40,14 +40,21 @@ pub fn run(days: u32, scratch: &Path) -> Result<Outcome> {
     let begun = Instant::now();
     let collected = collector.collect_all()?;
     let seconds = begun.elapsed().as_secs_f64();
-    let first = collected.get(0).context("collect answers with a list of meters")?;
-    let number = |key: &str| first[key].as_f64().with_context(|| format!("collect does not tell {key}"));
+    let first = collected
+        .get(0)
+        .context("collect answers with a list of meters")?;
+    let number = |key: &str| {
+        first[key]
+            .as_f64()
+            .with_context(|| format!("collect does not tell {key}"))
+    };
     let readings = number("readings")?;
     drop(meters);
     Ok(Outcome {
         collect_readings_per_s: readings / seconds,
         readings: readings as u64,
         bytes_per_reading_flash: number("flash_used_bytes")? / readings,
-        bytes_per_reading_store: fs::metadata(collector.data().join("ofmon.db"))?.len() as f64 / readings,
+        bytes_per_reading_store: fs::metadata(collector.data().join("ofmon.db"))?.len() as f64
+            / readings,
     })
 }

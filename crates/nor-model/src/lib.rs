@@ -1,1 +1,28 @@
-//! 
+//! NOR flash as a store meets it, in memory or in a file.
+//!
+//! Programming only clears bits, erasing sets a whole sector. Work is counted in **operations**: the program of one page
+//! (at most 256 bytes; a longer write is several) or the erase of one sector. Power can be cut at any of them
+//! ([`Nor::cut_at`]); what the cut operation leaves behind is [`Torn`]. From then on everything fails until
+//! [`Nor::power_on`].
+//!
+//! A flash in a file writes each operation through before it returns, so a killed process leaves exactly what the chip
+//! would hold.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`nor`](Nor) | the flash and its faults |
+//! | [`torn`](Torn) | what a cut operation leaves |
+//! | `image` | the bytes, and the file below them |
+#![forbid(unsafe_code)]
+
+mod image;
+mod nor;
+mod torn;
+
+pub use nor::{Counters, Nor, NorError};
+pub use torn::Torn;
+
+/// Bytes of a sector: what one erase sets.
+pub const SECTOR_BYTES: usize = 4096;
+/// Bytes of a page: what one operation programs at the most.
+pub const PAGE_BYTES: usize = 256;

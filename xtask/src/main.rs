@@ -24,7 +24,8 @@ use crate::project::Project;
 
 #[derive(Parser)]
 #[command(
-    name = "./x",
+    name = "xtask",
+    bin_name = "./x",
     about = "Tasks of the ofmon project",
     disable_help_subcommand = true
 )]

@@ -1,0 +1,200 @@
+//! Signed requests, verified answers.
+
+use std::{
+    fmt::Write as _,
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
+
+use protocol::{
+    DeviceId, Seq, StoreId,
+    authentication::{ANSWER_MAC_HEADER, Authorization, BODY_HASH_HEADER, BodyHash, Key, Mac, Nonce},
+    messages::{Acknowledge, Anchored, Clock, Config, Events, Health, Info, Live},
+};
+use reqwest::{Method, Response, StatusCode, header::AUTHORIZATION};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{Answer, BlockStream, Client, ClientError, next_nonce, read, to_json};
+use crate::WallClock;
+
+/// Talks to one meter with its token.
+#[derive(Debug)]
+pub struct Session {
+    client: Client,
+    device: DeviceId,
+    key: Key,
+    /// The nonce of the last answer, for the next request.
+    nonce: Mutex<Option<Nonce>>,
+}
+
+impl Session {
+    pub(super) fn new(client: Client, device: DeviceId, token: &str) -> Self {
+        Self {
+            client,
+            device,
+            key: Key::derive(token, device),
+            nonce: Mutex::new(None),
+        }
+    }
+
+    /// Returns the meter that is meant.
+    #[must_use]
+    pub fn device(&self) -> DeviceId {
+        self.device
+    }
+
+    /// Asks who answers, and insists on the right meter. The answer itself is not authenticated.
+    ///
+    /// # Errors
+    /// [`ClientError::OtherMeter`] and all of the connection.
+    pub async fn info(&self) -> Result<Info, ClientError> {
+        let info = self.client.info().await?;
+        if info.device != self.device {
+            return Err(ClientError::OtherMeter {
+                expected: self.device,
+                found: info.device,
+            });
+        }
+        self.keep(Some(info.nonce));
+        Ok(info)
+    }
+
+    /// Reads the newest window of measurement.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn live(&self) -> Result<Live, ClientError> {
+        self.get("/api/v1/live").await
+    }
+
+    /// Reads the meter's counters.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn health(&self) -> Result<Health, ClientError> {
+        self.get("/api/v1/health").await
+    }
+
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn config(&self) -> Result<Config, ClientError> {
+        self.get("/api/v1/config").await
+    }
+
+    /// Reads a page of events from a number on.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn events(&self, from: u64) -> Result<Events, ClientError> {
+        self.get(&format!("/api/v1/events?from={from}")).await
+    }
+
+    /// Tells the meter the time; the anchor's uncertainty is half the round trip plus the clock's own.
+    ///
+    /// The round trip is that of the request before it: what the meter records is the moment at which the time arrived.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn set_clock(&self, clock: &WallClock) -> Result<Anchored, ClientError> {
+        let begun = Instant::now();
+        self.client.info().await.map(|info| self.keep(Some(info.nonce)))?;
+        let round_trip_ms = u32::try_from(begun.elapsed().as_millis()).unwrap_or(u32::MAX);
+        // The request is under way for about half a round trip, and at most for a whole one.
+        let half_ms = round_trip_ms.div_ceil(2);
+        let told = Clock {
+            utc_ms: clock.now_ms().saturating_add(half_ms.into()),
+            uncertainty_ms: clock.uncertainty_ms.saturating_add(half_ms),
+        };
+        self.post("/api/v1/clock", &told).await
+    }
+
+    /// Tells the meter that everything before `next` is stored.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn acknowledge(&self, store: StoreId, next: Seq) -> Result<(), ClientError> {
+        let done: serde::de::IgnoredAny = self.post("/api/v1/ack", &Acknowledge { store, next }).await?;
+        let _ = done;
+        Ok(())
+    }
+
+    /// Asks for blocks from a number on, at least one and about `bytes_max` bytes of them.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn blocks(&self, from: Seq, bytes_max: u64) -> Result<BlockStream, ClientError> {
+        let path = format!("/api/v1/blocks?from={from}&max={bytes_max}");
+        let (response, mac) = self.send(Method::GET, &path, Vec::new()).await?;
+        if response.status() == StatusCode::OK {
+            self.keep(next_nonce(response.headers()));
+            return Ok(BlockStream::new(response, self.key.clone(), mac));
+        }
+        let answer = self.verified(read(response).await?, &mac)?;
+        answer.success::<serde::de::IgnoredAny>()?;
+        // A success with another status than 200 is none that this API has.
+        Err(ClientError::WrongBlock)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.exchange(Method::GET, path, Vec::new()).await
+    }
+
+    async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+        self.exchange(Method::POST, path, to_json(body)).await
+    }
+
+    async fn exchange<T: DeserializeOwned>(&self, method: Method, path: &str, body: Vec<u8>) -> Result<T, ClientError> {
+        let (response, mac) = self.send(method, path, body).await?;
+        self.verified(read(response).await?, &mac)?.success()
+    }
+
+    /// Checks that the answer comes from the meter, and keeps its nonce.
+    fn verified(&self, answer: Answer, request: &Mac) -> Result<Answer, ClientError> {
+        let next = next_nonce(&answer.headers).ok_or(ClientError::NotAuthentic)?;
+        let sent: Mac = answer.header(ANSWER_MAC_HEADER).ok_or(ClientError::NotAuthentic)?;
+        let expected = self.key.answer_mac(request, answer.status, &answer.body, &next);
+        if !expected.matches(sent.bytes()) {
+            return Err(ClientError::NotAuthentic);
+        }
+        self.keep(Some(next));
+        Ok(answer)
+    }
+
+    /// Sends a request; a refusal is followed by one more try with the nonce that came with it.
+    async fn send(&self, method: Method, path: &str, body: Vec<u8>) -> Result<(Response, Mac), ClientError> {
+        for _ in 0..2 {
+            let nonce = match self.take() {
+                Some(nonce) => nonce,
+                None => self.info().await?.nonce,
+            };
+            let hash = BodyHash::of(&body);
+            let mac = self.key.request_mac(method.as_str(), path, &hash, &nonce);
+            let mut authorization = String::new();
+            write!(authorization, "{}", Authorization { nonce, mac }).expect("a string takes anything");
+            let request = self
+                .client
+                .http
+                .request(method.clone(), format!("{}{path}", self.client.base))
+                .header(AUTHORIZATION, authorization)
+                .header(BODY_HASH_HEADER, hash.to_string())
+                .body(body.clone());
+            let response = request.send().await.map_err(ClientError::unreachable)?;
+            if response.status() != StatusCode::UNAUTHORIZED {
+                return Ok((response, mac));
+            }
+            let refusal = read(response).await?;
+            self.keep(next_nonce(&refusal.headers));
+        }
+        Err(ClientError::Refused)
+    }
+
+    fn take(&self) -> Option<Nonce> {
+        self.nonce.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn keep(&self, nonce: Option<Nonce>) {
+        *self.nonce.lock().unwrap_or_else(PoisonError::into_inner) = nonce;
+    }
+}

@@ -48,6 +48,13 @@ impl Parameters {
             .collect()
     }
 
+    /// Returns the keys of telemetry or attributes: a list `keys`, or `key` once for each, commas and all.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        let mut keys = self.list("keys");
+        keys.extend(self.values("key").map(String::from));
+        keys
+    }
+
     /// Returns a number, or `None` when the parameter is absent.
     ///
     /// # Errors
@@ -105,6 +112,13 @@ mod tests {
         ]);
         assert_eq!(parameters.list("keys"), ["a", "b", "c"]);
         assert_eq!(parameters.list("none"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn keys_with_commas_are_sent_one_by_one() {
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let parameters = Parameters(vec![pair("keys", "a,b"), pair("key", "c,d")]);
+        assert_eq!(parameters.keys(), ["a", "b", "c,d"]);
     }
 
     #[test]

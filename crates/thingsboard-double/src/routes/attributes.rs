@@ -119,7 +119,7 @@ fn read(
     scopes: &[Scope],
     parameters: &Parameters,
 ) -> Result<Json<Vec<Value>>, ApiError> {
-    let keys = parameters.list("keys");
+    let keys = parameters.keys();
     let registry = server.registry();
     let attributes = find_device(&registry, kind, id)?.attributes.iter();
     let asked = attributes
@@ -162,7 +162,7 @@ fn delete(
     parameters: &Parameters,
 ) -> Result<(), ApiError> {
     let scope = parse_scope(scope)?;
-    let keys = parameters.list("keys");
+    let keys = parameters.keys();
     if keys.is_empty() {
         return Err(ApiError::text(StatusCode::BAD_REQUEST, "Empty keys: "));
     }

@@ -39,18 +39,15 @@ pub(super) async fn values(
     path: Path<(String, String)>,
     parameters: Parameters,
 ) -> Result<Json<Value>, ApiError> {
-    let history_names = ["keys", "startTs", "endTs"];
-    if history_names
-        .into_iter()
-        .all(|name| parameters.text(name).is_some())
-    {
+    let has = |name| parameters.text(name).is_some();
+    if !parameters.keys().is_empty() && has("startTs") && has("endTs") {
         return history(server, admin, path, parameters).await;
     }
     let strict = parameters.flag("useStrictDataTypes", false)?;
     let Path((kind, id)) = path;
     let registry = server.registry();
     let series = &find_device(&registry, &kind, &id)?.series;
-    let asked = parameters.list("keys");
+    let asked = parameters.keys();
     let keys = if asked.is_empty() {
         series.keys()
     } else {
@@ -78,7 +75,7 @@ pub(super) async fn history(
     let registry = server.registry();
     let series = &find_device(&registry, &kind, &id)?.series;
     let mut answer = Map::new();
-    for key in parameters.list("keys") {
+    for key in parameters.keys() {
         let range = query.start_ms..query.end_ms;
         let points = match query.aggregation {
             Some((aggregation, interval_ms)) => {
@@ -113,7 +110,7 @@ impl HistoryQuery {
         let bad = |message: String| ApiError::text(StatusCode::BAD_REQUEST, message);
         let start_ms = parameters.required_number("startTs")?;
         let end_ms = parameters.required_number("endTs")?;
-        if parameters.text("keys").is_none() {
+        if parameters.keys().is_empty() {
             return Err(ApiError::bad_request(
                 "Required request parameter 'keys' is not present",
             ));
@@ -210,7 +207,7 @@ pub(super) async fn remove(
     parameters: Parameters,
 ) -> Result<(), ApiError> {
     let bad = |message: &str| ApiError::text(StatusCode::BAD_REQUEST, message);
-    let keys = parameters.list("keys");
+    let keys = parameters.keys();
     if keys.is_empty() {
         return Err(bad("Empty keys: "));
     }

@@ -15,7 +15,6 @@ use crate::command;
 use crate::project::Project;
 
 const CLIENTS: &str = "crates/thingsboard-double/clients";
-const PYTHON_CLIENT: &str = "tb-ce-client==4.4.0";
 const READY_WITHIN: Duration = Duration::from_secs(20);
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
@@ -111,15 +110,19 @@ fn end(child: &mut Child) {
     child.wait().ok();
 }
 
-/// Makes the Python environment with ThingsBoard's client, if it is not there, and returns its interpreter.
+/// Makes the Python environment with ThingsBoard's client, unless it is there as
+/// the requirements say, and returns its interpreter.
 ///
 /// # Errors
-/// When Python has no `venv` or the package cannot be installed.
+/// When Python has no `venv` or a package cannot be installed.
 pub(crate) fn prepare_python_client(project: &Project) -> Result<PathBuf> {
+    let requirements = project.root.join(CLIENTS).join("requirements.txt");
+    let wanted = fs::read_to_string(&requirements)
+        .with_context(|| format!("cannot read {}", requirements.display()))?;
     let folder = project.scratch("venv-tb-ce");
     let python = folder.join("bin/python");
-    let stamp = folder.join(format!("installed-{PYTHON_CLIENT}"));
-    if stamp.exists() {
+    let stamp = folder.join("installed-requirements.txt");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(python);
     }
     if folder.exists() {
@@ -127,16 +130,11 @@ pub(crate) fn prepare_python_client(project: &Project) -> Result<PathBuf> {
     }
     command::run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
     let mut pip = Command::new(&python);
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        PYTHON_CLIENT,
-    ]);
+    pip.args(["-m", "pip", "install", "--quiet"]);
+    pip.args(["--disable-pip-version-check", "-r"])
+        .arg(&requirements);
     command::run(&mut pip)?;
-    fs::write(stamp, "")?;
+    fs::write(stamp, wanted)?;
     Ok(python)
 }
 

@@ -421,9 +421,10 @@ impl<F: NorFlash> FlashStore<F> {
         };
         let mut payload = [0; EVENT_BYTES_MAX];
         let length = event.write(&mut payload);
+        // A write that failed may lie on flash all the same: its number is not used again.
+        self.next_event += 1;
         self.events
             .push(&mut self.flash, number, EVENTS, &payload[..length])?;
-        self.next_event += 1;
         Ok(number)
     }
 

@@ -16,6 +16,9 @@ use crate::{
 /// Version of the device API that this crate speaks.
 pub const API_VERSION: u16 = 1;
 
+/// A meter's access token.
+pub type Token = String<TOKEN_BYTES_MAX>;
+
 /// A meter's name as people chose it.
 pub type Name = String<NAME_BYTES_MAX>;
 
@@ -126,7 +129,7 @@ pub struct Acknowledge {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setup {
     /// Access token of 16 to 64 printable ASCII characters.
-    pub token: String<TOKEN_BYTES_MAX>,
+    pub token: Token,
     /// Name of the meter.
     pub name: Name,
 }

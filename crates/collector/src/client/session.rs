@@ -94,10 +94,11 @@ impl Session {
     /// Tells the meter the time; the anchor's uncertainty is half the round trip plus the clock's own.
     ///
     /// The round trip is that of the request before it: what the meter records is the moment at which the time arrived.
+    /// Returns what was told and where the meter recorded it.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn set_clock(&self, clock: &WallClock) -> Result<Anchored, ClientError> {
+    pub async fn set_clock(&self, clock: &WallClock) -> Result<(Clock, Anchored), ClientError> {
         let begun = Instant::now();
         self.client.info().await.map(|info| self.keep(Some(info.nonce)))?;
         let round_trip_ms = u32::try_from(begun.elapsed().as_millis()).unwrap_or(u32::MAX);
@@ -107,7 +108,7 @@ impl Session {
             utc_ms: clock.now_ms().saturating_add(half_ms.into()),
             uncertainty_ms: clock.uncertainty_ms.saturating_add(half_ms),
         };
-        self.post("/api/v1/clock", &told).await
+        Ok((told, self.post("/api/v1/clock", &told).await?))
     }
 
     /// Tells the meter that everything before `next` is stored.

@@ -37,7 +37,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<()> {
     let fuzz = Fuzz::find(project)?;
     match &arguments.target {
-        Some(target) => fuzz.run(target, Duration::from_secs(arguments.seconds)),
+        Some(target) => fuzz.run(target, Duration::from_secs(arguments.seconds), false),
         None => {
             for target in &fuzz.targets {
                 println!("{target}");
@@ -58,7 +58,7 @@ pub(crate) fn smoke(project: &Project, each: Duration) -> Result<()> {
     }
     fuzz.targets
         .iter()
-        .try_for_each(|target| fuzz.run(target, each))
+        .try_for_each(|target| fuzz.run(target, each, true))
 }
 
 /// The workspace below `fuzz/`.
@@ -92,49 +92,45 @@ impl Fuzz {
         })
     }
 
-    fn run(&self, target: &str, time: Duration) -> Result<()> {
+    /// Runs a target; `quiet` leaves out each step of its progress.
+    fn run(&self, target: &str, time: Duration, quiet: bool) -> Result<()> {
         if !self.targets.iter().any(|known| known == target) {
-            bail!(
-                "there is no fuzz target {target:?}; there are: {}",
-                self.targets.join(", ")
-            );
+            let known = self.targets.join(", ");
+            bail!("there is no fuzz target {target:?}; there are: {known}");
         }
         let mut build = cargo_in(&self.folder);
+        build.args(["build", "--release", "--bin", target]);
         build
-            .args([
-                "build",
-                "--release",
-                "--bin",
-                target,
-                "--target",
-                &self.host,
-                "--target-dir",
-            ])
+            .args(["--target", &self.host, "--target-dir"])
             .arg(&self.built);
         build
             .env("RUSTFLAGS", COVERAGE)
             .env_remove("CARGO_ENCODED_RUSTFLAGS");
         command::run(&mut build)?;
-        let [corpus, artifacts] =
-            ["corpus", "artifacts"].map(|name| self.folder.join(name).join(target));
-        fs::create_dir_all(&corpus)?;
-        fs::create_dir_all(&artifacts)?;
-        let mut fuzzer = Command::new(self.built.join(&self.host).join("release").join(target));
+
+        let [corpus, artifacts, seeds] =
+            ["corpus", "artifacts", "seeds"].map(|folder| format!("{folder}/{target}"));
+        fs::create_dir_all(self.folder.join(&corpus))?;
+        fs::create_dir_all(self.folder.join(&artifacts))?;
+        let program = self.built.join(&self.host).join("release").join(target);
+        let mut fuzzer = Command::new(program);
         fuzzer.current_dir(&self.folder);
         // New inputs go into the first folder; committed seeds are only read.
         fuzzer.arg(&corpus);
-        let seeds = self.folder.join("seeds").join(target);
-        if seeds.is_dir() {
+        if self.folder.join(&seeds).is_dir() {
             fuzzer.arg(seeds);
         }
         fuzzer.arg(format!("-max_total_time={}", time.as_secs().max(1)));
-        fuzzer.arg(format!("-artifact_prefix={}/", artifacts.display()));
-        fuzzer.args(["-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1"]);
+        fuzzer.arg(format!("-artifact_prefix={artifacts}/"));
+        fuzzer.args(["-timeout=10", "-rss_limit_mb=1024"]);
+        fuzzer.arg(if quiet {
+            "-verbosity=0"
+        } else {
+            "-verbosity=1"
+        });
+        fuzzer.arg("-print_final_stats=1");
         command::run(&mut fuzzer).with_context(|| {
-            format!(
-                "{target} failed; the input lies in {}, and the program takes it as its argument",
-                artifacts.display()
-            )
+            format!("{target} failed, by the input in fuzz/{artifacts}; the program takes its path as argument")
         })
     }
 }

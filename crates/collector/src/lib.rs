@@ -1,1 +1,30 @@
-//! 
+//! Store, device client, time line and sync: all that a collector does, without a screen.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`meters`] | where meters are |
+//! | [`client`] | the device API from the collector's side: authenticated, bounded, distrustful |
+//! | [`setup`] | a fresh meter gets its token |
+//! | [`collect`] | one visit at a meter: blocks, events, clock, acknowledgement |
+//! | [`store`] | blocks as they came, in SQLite; readings, energies and series derived from them |
+//! | [`time_line`] | from boots and anchors to UTC with bounds: a pure function |
+//! | [`secrets`] | tokens and passwords, apart from the store |
+//! | [`clock`] | the collector's own idea of the time |
+//! | [`error`] | one error over all parts and its [`Kind`] |
+//!
+//! Nothing here prints; what happens is told by return values, progress callbacks and `tracing`. SQLite is used
+//! synchronously, the network asynchronously, and no lock on the store is held while the network is waited for.
+#![forbid(unsafe_code)]
+
+pub mod client;
+pub mod clock;
+pub mod collect;
+pub mod error;
+pub mod meters;
+pub mod secrets;
+pub mod setup;
+pub mod store;
+pub mod time_line;
+
+pub use clock::WallClock;
+pub use error::{Error, Kind};

@@ -20,7 +20,7 @@ use crate::WallClock;
 /// Talks to one meter with its token.
 #[derive(Debug)]
 pub struct Session {
-    client: Client,
+    pub(super) client: Client,
     device: DeviceId,
     key: Key,
     /// The nonce of the last answer, for the next request.

@@ -93,8 +93,13 @@ impl Visit<'_> {
         self.tell_time(history).await?;
         self.session.acknowledge(history.store, self.collected.cursor.min(info.next)).await?;
         self.collected.flash_used_bytes = Some(self.session.health().await?.flash_used_bytes);
-        let (now_ms, name) = (self.clock.now_ms(), info.name.as_str().to_owned());
-        self.store.run(move |store| store.set_collected(history.device, &name, now_ms)).await?;
+        let (now_ms, name, device) = (self.clock.now_ms(), info.name.as_str().to_owned(), history.device);
+        self.store
+            .run(move |store| {
+                store.note_device(device, &name)?;
+                store.note_collected(device, now_ms)
+            })
+            .await?;
         Ok(())
     }
 

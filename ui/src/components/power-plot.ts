@@ -13,6 +13,7 @@ export interface Palette {
   gap: string;
   power: string;
   band: string;
+  wash: string;
 }
 
 /** Reads the present theme's colours from an element. */
@@ -25,6 +26,7 @@ export function readPalette(element: Element): Palette {
     gap: value('--line-strong'),
     power: value('--power'),
     band: value('--power-band'),
+    wash: value('--power-wash'),
   };
 }
 
@@ -57,7 +59,7 @@ export function plotOptions(width: number, height: number, env: PlotEnvironment)
   // A step reaches back from a bucket's end to its beginning.
   const stepped = uPlot.paths.stepped!({ align: -1 });
   const edge = { stroke: 'transparent', width: 0, paths: stepped, points: { show: false } };
-  const line = { stroke: palette.power, width: 1.6, paths: stepped, points: { show: false } };
+  const line = { stroke: palette.power, fill: palette.wash, fillTo: 0, width: 1.6, paths: stepped, points: { show: false } };
   return {
     width,
     height,

@@ -5,7 +5,10 @@ use crate::{
     varint,
 };
 
-pub(super) fn write_channel(
+/// Appends a channel of a reading at `*at` as a block holds it: what it differs from `previous`.
+///
+/// `None` where the buffer ends; [`CHANNEL_BYTES_MAX`](super::CHANNEL_BYTES_MAX) bytes always do.
+pub fn write_channel(
     buffer: &mut [u8],
     at: &mut usize,
     channel: &ChannelReading,
@@ -33,7 +36,8 @@ fn numbers(channel: &ChannelReading) -> [i64; 5] {
     ]
 }
 
-pub(super) fn read_channel(
+/// Reads at `*at` what [`write_channel`] wrote over the same `previous`; `None` for bytes that it does not write.
+pub fn read_channel(
     bytes: &[u8],
     at: &mut usize,
     previous: &ChannelReading,

@@ -42,6 +42,7 @@ use crate::{
     reading::RegisterSet,
 };
 
+pub use channel::{read_channel, write_channel};
 pub use reader::{Block, Readings, stated_length};
 pub use writer::{Full, Writer, write_lost, write_never_existed};
 

@@ -8,6 +8,8 @@
 //! | [`collect`] | one visit at a meter: blocks, events, clock, acknowledgement |
 //! | [`store`] | blocks as they came, in SQLite; readings, energies and series derived from them |
 //! | [`time_line`] | from boots and anchors to UTC with bounds: a pure function |
+//! | [`thingsboard`] | the client of a ThingsBoard server |
+//! | [`sync`] | readings go to a server, each once, and are counted there |
 //! | [`secrets`] | tokens and passwords, apart from the store |
 //! | [`clock`] | the collector's own idea of the time |
 //! | [`error`] | one error over all parts and its [`Kind`] |
@@ -24,6 +26,8 @@ pub mod meters;
 pub mod secrets;
 pub mod setup;
 pub mod store;
+pub mod sync;
+pub mod thingsboard;
 pub mod time_line;
 
 pub use clock::WallClock;

@@ -8,7 +8,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// Applied in order; the n-th brings the schema to version n. Released ones never change.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_store.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_store.sql"),
+    include_str!("migrations/0002_sync.sql"),
+];
 
 /// `OFMN` in ASCII.
 const APPLICATION_ID: i32 = 0x4f46_4d4e;

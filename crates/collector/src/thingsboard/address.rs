@@ -124,10 +124,7 @@ mod tests {
         }
         let below = ServerAddress::parse("https://example.org/tb/").expect("a path is allowed");
         assert_eq!(below.to_string(), "https://example.org/tb");
-        assert_eq!(
-            below.join(&["api"]).as_str(),
-            "https://example.org/tb/api"
-        );
+        assert_eq!(below.join(&["api"]).as_str(), "https://example.org/tb/api");
     }
 
     #[test]

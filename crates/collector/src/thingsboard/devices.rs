@@ -188,9 +188,7 @@ impl Server {
         device: &ServerDeviceId,
     ) -> Result<Option<Zeroizing<String>>, ServerError> {
         let path = ["api", "device", device.as_str(), "credentials"];
-        let answer = self
-            .authorized(|| self.request(Method::GET, &path))
-            .await?;
+        let answer = self.authorized(|| self.request(Method::GET, &path)).await?;
         let credentials: CredentialsAnswer = answer.json("reading credentials")?;
         let is_token = credentials.credentials_type == "ACCESS_TOKEN";
         Ok(is_token.then_some(credentials.credentials_id))

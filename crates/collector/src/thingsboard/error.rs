@@ -21,7 +21,9 @@ pub enum ServerError {
     #[error("the server does not answer")]
     Unreachable(#[source] reqwest::Error),
     /// The answer is not one that ThingsBoard gives.
-    #[error("this is not a ThingsBoard server's answer (status {status}): a captive portal or proxy?")]
+    #[error(
+        "this is not a ThingsBoard server's answer (status {status}): a captive portal or proxy?"
+    )]
     NotThingsBoard {
         /// The HTTP status.
         status: u16,

@@ -24,13 +24,14 @@ mod error;
 mod payload;
 mod session;
 mod telemetry;
-mod transport;
 #[cfg(test)]
 mod tests;
+mod transport;
 
 pub use address::{AddressError, ServerAddress};
 pub use devices::{ServerDevice, ServerDeviceId};
 pub use error::ServerError;
+pub(crate) use payload::keys_of;
 pub use payload::{KEYS, Packed, channel_keys, pack};
 pub use session::Server;
 pub use telemetry::Window;

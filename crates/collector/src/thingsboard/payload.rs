@@ -126,7 +126,11 @@ impl Serialize for Values<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let reading = self.0;
         let mut map = serializer.serialize_map(None)?;
-        let channels = reading.channels.iter().zip(&reading.registers).zip(SUFFIXED);
+        let channels = reading
+            .channels
+            .iter()
+            .zip(&reading.registers)
+            .zip(SUFFIXED);
         for (index, ((channel, registers), keys)) in channels.enumerate() {
             let power_mw = reading.active_power_mw(index).unwrap_or_default();
             write_channel(&mut map, &keys, channel, registers, power_mw)?;

@@ -65,6 +65,11 @@ struct Pair {
 }
 
 #[derive(Deserialize)]
+struct User {
+    authority: String,
+}
+
+#[derive(Deserialize)]
 struct Lifetime {
     iat: u64,
     exp: u64,
@@ -121,6 +126,22 @@ impl Server {
         }
         *session = Some(self.adopt(pair)?);
         Ok(())
+    }
+
+    /// Makes sure that the session holds and that its user may see devices.
+    ///
+    /// # Errors
+    /// [`ServerError::SignInAgain`], [`ServerError::Forbidden`] for users other than a tenant's administrator, or that the
+    /// server cannot be reached.
+    pub async fn check(&self) -> Result<(), ServerError> {
+        let answer = self
+            .authorized(|| self.request(Method::GET, &["api", "auth", "user"]))
+            .await?;
+        let user: User = answer.json("who is signed in")?;
+        match user.authority.as_str() {
+            "TENANT_ADMIN" => Ok(()),
+            _ => Err(ServerError::Forbidden),
+        }
     }
 
     /// Goes on with the session of an earlier run.
@@ -180,10 +201,9 @@ impl Server {
 
     fn adopt(&self, pair: Pair) -> Result<Session, ServerError> {
         let text = Zeroizing::new(format!("Bearer {}", *pair.token));
-        let mut bearer =
-            HeaderValue::from_str(&text).map_err(|_| ServerError::UnexpectedForm {
-                request: "signing in",
-            })?;
+        let mut bearer = HeaderValue::from_str(&text).map_err(|_| ServerError::UnexpectedForm {
+            request: "signing in",
+        })?;
         bearer.set_sensitive(true);
         if pair.refresh_token.is_some() {
             *self.lock_refresh() = pair.refresh_token;

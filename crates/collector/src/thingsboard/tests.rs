@@ -137,7 +137,9 @@ async fn devices_are_found_listed_and_created_with_their_token() {
     let token = server.access_token(&device.id).await.expect("credentials");
     assert_eq!(token.as_deref().map(String::as_str), Some(TOKEN));
 
-    let again = server.create_device("OFMON-1", "", "another token of mine").await;
+    let again = server
+        .create_device("OFMON-1", "", "another token of mine")
+        .await;
     assert!(
         matches!(again, Err(ServerError::Refused { status: 400, .. })),
         "{again:?}"
@@ -298,5 +300,8 @@ async fn an_unknown_token_is_refused_and_a_dead_server_is_unreachable() {
     assert!(matches!(error, Err(ServerError::UnknownToken)), "{error:?}");
     double.stop().await;
     let error = server.upload(TOKEN, &packed).await;
-    assert!(matches!(error, Err(ServerError::Unreachable(_))), "{error:?}");
+    assert!(
+        matches!(error, Err(ServerError::Unreachable(_))),
+        "{error:?}"
+    );
 }

@@ -97,7 +97,9 @@ pub(super) async fn send(request: RequestBuilder) -> Result<Answer, ServerError>
 }
 
 fn is_html(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
     kind.is_some_and(|kind| kind.to_ascii_lowercase().contains("html"))
 }
 

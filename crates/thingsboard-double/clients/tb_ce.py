@@ -32,8 +32,16 @@ class Failed(Exception):
 
 
 def equal(found, expected, what):
-    if found != expected:
-        raise Failed(f"{what}: expected {expected!r}, found {found!r}")
+    if found == expected:
+        return
+    if isinstance(found, list) and isinstance(expected, list) and len(expected) > 5:
+        missing = [item for item in expected if item not in found]
+        surplus = [item for item in found if item not in expected]
+        raise Failed(
+            f"{what}: expected {len(expected)}, found {len(found)};"
+            f" missing {missing[:3]!r}, unexpected {surplus[:3]!r}, or in another order"
+        )
+    raise Failed(f"{what}: expected {expected!r}, found {found!r}")
 
 
 def true(condition, what):

@@ -1,8 +1,9 @@
 //! `./x lint`: format, clippy, the architecture's rules, and what the dependencies are.
 
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::project::Project;
 use crate::stages::Stages;
@@ -15,24 +16,23 @@ pub(crate) fn run(project: &Project) -> ExitCode {
     stages.finish()
 }
 
-/// Runs all of it; cheap checks first. Returns whether cargo-deny ran, too.
+/// Runs all of it, cheap checks first, each also after another has failed.
+/// Returns whether cargo-deny ran, too.
 ///
 /// # Errors
 /// When a check fails, or cargo-deny is missing though it is `required`.
 pub(crate) fn all(project: &Project, required: bool) -> Result<bool> {
-    command::run(project.cargo().args(["fmt", "--all", "--check"]))?;
-    tidy::run(project)?;
     let deny = project.scratch("tools/bin/cargo-deny");
-    let present = deny.exists();
-    if present || required {
-        for manifest in ["Cargo.toml", "fuzz/Cargo.toml"] {
-            let mut check = Command::new(&deny);
-            check.current_dir(&project.root);
-            check.args(["--manifest-path", manifest, "--config", "deny.toml"]);
-            // Without advisories: their database would need a network.
-            check.args(["check", "bans", "licenses", "sources"]);
-            command::run(&mut check)?;
-        }
+    let with_deny = required || deny.exists();
+    let mut checks = vec![
+        (
+            "format",
+            command::run(project.cargo().args(["fmt", "--all", "--check"])),
+        ),
+        ("tidy", tidy::run(project)),
+    ];
+    if with_deny {
+        checks.push(("cargo-deny", check_dependencies(project, &deny)));
     }
     let mut clippy = project.cargo();
     clippy.args([
@@ -43,6 +43,52 @@ pub(crate) fn all(project: &Project, required: bool) -> Result<bool> {
         "-D",
         "warnings",
     ]);
-    command::run(&mut clippy)?;
-    Ok(present || required)
+    checks.push(("clippy", command::run(&mut clippy)));
+    sum_up(checks).map(|()| with_deny)
+}
+
+/// Checks the licences and sources of both workspaces.
+fn check_dependencies(project: &Project, deny: &Path) -> Result<()> {
+    for manifest in ["Cargo.toml", "fuzz/Cargo.toml"] {
+        let mut check = Command::new(deny);
+        check.current_dir(&project.root);
+        check.args(["--manifest-path", manifest, "--config", "deny.toml"]);
+        // Without advisories: their database would need a network.
+        check.args(["check", "bans", "licenses", "sources"]);
+        command::run(&mut check)?;
+    }
+    Ok(())
+}
+
+/// Returns one error for all checks that failed.
+fn sum_up(checks: Vec<(&str, Result<()>)>) -> Result<()> {
+    let failed: Vec<_> = checks
+        .into_iter()
+        .filter_map(|(name, outcome)| outcome.err().map(|error| format!("{name}: {error:#}")))
+        .collect();
+    if failed.is_empty() {
+        return Ok(());
+    }
+    bail!("{}", failed.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn every_failed_check_is_named() {
+        assert!(sum_up(vec![("format", Ok(())), ("tidy", Ok(()))]).is_ok());
+        let checks = vec![
+            ("format", Err(anyhow!("a"))),
+            ("tidy", Ok(())),
+            ("clippy", Err(anyhow!("b"))),
+        ];
+        assert_eq!(
+            sum_up(checks).unwrap_err().to_string(),
+            "format: a; clippy: b"
+        );
+    }
 }

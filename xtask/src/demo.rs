@@ -26,21 +26,34 @@ pub(crate) struct Arguments {
     rest: Vec<String>,
 }
 
+impl Arguments {
+    /// Returns whether to sync, and what goes to `ofmon demo`: `--sync` may stand anywhere.
+    fn split(&self) -> (bool, Vec<&str>) {
+        let rest: Vec<_> = self.rest.iter().map(String::as_str).collect();
+        let sync = self.sync || rest.contains(&"--sync");
+        (
+            sync,
+            rest.into_iter().filter(|word| *word != "--sync").collect(),
+        )
+    }
+}
+
 /// Builds and runs the demonstration until it ends or is interrupted.
 ///
 /// # Errors
 /// When something does not build or start.
 pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> {
+    let (sync, rest) = arguments.split();
     ui::build(project)?;
     let mut build = project.cargo();
     build.args(["build", "--release", "-p", "ofmon"]);
-    if arguments.sync {
+    if sync {
         build.args(["-p", "thingsboard-double"]);
     }
     command::run(&mut build)?;
     let mut ofmon = Command::new(project.program("release", "ofmon"));
-    ofmon.arg("demo").args(&arguments.rest);
-    if !arguments.sync {
+    ofmon.arg("demo").args(rest);
+    if !sync {
         return replace_by(ofmon);
     }
     let double = Double::start(Command::new(
@@ -81,7 +94,28 @@ fn supervise(mut program: Command) -> Result<ExitCode> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    #[test]
+    fn sync_is_ours_wherever_it_stands_and_the_rest_is_the_programs() {
+        for line in [
+            ["x", "--sync", "--once", "--port=0"],
+            ["x", "--once", "--port=0", "--sync"],
+        ] {
+            let arguments = Line::parse_from(line).arguments;
+            assert_eq!(arguments.split(), (true, vec!["--once", "--port=0"]));
+        }
+        let arguments = Line::parse_from(["x", "--once"]).arguments;
+        assert_eq!(arguments.split(), (false, vec!["--once"]));
+    }
 
     #[test]
     fn signal_reaches_the_child_and_its_exit_code_comes_back() {

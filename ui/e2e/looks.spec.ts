@@ -24,7 +24,7 @@ for (const width of [320, PHONE.width]) {
     await expect(page.getByRole('button', { name: /Show this day/ }).first()).toBeVisible();
     await expectNoSidewaysScroll(page);
     await page.screenshot({ path: `e2e/out/phone-${width}-meter.png`, fullPage: true });
-    await page.getByRole('button', { name: '30 d' }).click();
+    await page.getByRole('group', { name: 'Number of days' }).getByRole('button', { name: '30 d' }).click();
     await expect(page.getByRole('button', { name: /Show this day/ })).not.toHaveCount(14);
     await expectNoSidewaysScroll(page);
   });

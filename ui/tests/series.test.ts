@@ -42,6 +42,11 @@ describe('series', () => {
     expect(makeSeries(columns([1, 1], { time_ms: [10_000, 20_040] })).gaps).toHaveLength(0);
   });
 
+  test('empty_point_shorter_than_a_bucket_is_a_gap_that_ends_with_it', () => {
+    const short = columns([1, null, 1], { time_ms: [10_000, 15_000, 25_000] });
+    expect(makeSeries(short).gaps).toEqual([{ from_ms: 10_000, to_ms: 15_000 }]);
+  });
+
   test('empty_buckets_at_the_ends_are_no_gap', () => {
     expect(makeSeries(columns([null, 100, null])).gaps).toEqual([]);
   });
@@ -97,12 +102,19 @@ describe('answers', () => {
 
   test('each_broken_answer_names_its_field', () => {
     expect(() => decode.power({ ...power, power_w: [1] })).toThrow('power_w is not as long as time_ms');
-    expect(() => decode.power({ ...power, time_ms: [2, 2] })).toThrow('time_ms is not in rising order');
     expect(() => decode.power({ ...power, estimated: [0, 1] })).toThrow('estimated[0] is not true or false');
     expect(() => decode.devices([{ id: 7 }])).toThrow('devices[0].id is not a text');
     expect(() => decode.devices({})).toThrow('devices is not a list');
     expect(() => decode.devices(Array(10_001).fill(null))).toThrow('at most 10000 entries');
     expect(() => decode.status(null)).toThrow('status is not an object');
+  });
+
+  test('buckets_are_put_in_order_of_time_each_end_once', () => {
+    const time_ms = [30, 10, 20, 10];
+    const column = [3, 1, 2, 9];
+    const estimated = [true, false, false, false];
+    const read = decode.power({ resolution_ms: 10, time_ms, power_w: column, minimum_w: column, maximum_w: column, estimated });
+    expect([read.time_ms, read.power_w, read.estimated]).toEqual([[10, 20, 30], [1, 2, 3], [false, false, true]]);
   });
 
   test('meter_without_a_name_goes_by_its_id', () => {

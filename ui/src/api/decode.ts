@@ -95,10 +95,28 @@ export function power(value: unknown): PowerColumns {
   for (const name of ['power_w', 'minimum_w', 'maximum_w', 'estimated'] as const) {
     if (columns[name].length !== length) throw new DecodeError(name, `as long as time_ms (${length})`);
   }
-  for (let index = 1; index < length; index += 1) {
-    if (columns.time_ms[index]! <= columns.time_ms[index - 1]!) throw new DecodeError('time_ms', 'in rising order');
-  }
-  return columns;
+  return inTimeOrder(columns);
+}
+
+/**
+ * Puts buckets in the order of their ends, each end once. The engine sends readings in the order of
+ * their numbers; where estimated times of two starts overlap, that is not the order of time.
+ */
+function inTimeOrder(columns: PowerColumns): PowerColumns {
+  const { time_ms } = columns;
+  const isRising = time_ms.every((time, index) => index === 0 || time > time_ms[index - 1]!);
+  if (isRising) return columns;
+  const order = [...time_ms.keys()].sort((a, b) => time_ms[a]! - time_ms[b]! || a - b);
+  const kept = order.filter((place, index) => index === 0 || time_ms[place] !== time_ms[order[index - 1]!]);
+  const pick = <T>(column: T[]) => kept.map((place) => column[place]!);
+  return {
+    resolution_ms: columns.resolution_ms,
+    time_ms: pick(time_ms),
+    power_w: pick(columns.power_w),
+    minimum_w: pick(columns.minimum_w),
+    maximum_w: pick(columns.maximum_w),
+    estimated: pick(columns.estimated),
+  };
 }
 
 function bar(value: unknown, path: string): EnergyBar {

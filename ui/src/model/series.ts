@@ -33,12 +33,18 @@ export function makeSeries(columns: PowerColumns): Series {
     time_s: [], minimum_w: [], maximum_w: [], sure_w: [], estimated_w: [], resolution_ms, gaps: [], hasBand: false,
   };
   let end_ms: number | null = null;
+  let empty_ms: number | null = null;
   let wasEstimated = false;
   for (const [index, time] of time_ms.entries()) {
     const power = columns.power_w[index]!;
-    if (power === null) continue;
-    const begin_ms = time - resolution_ms;
-    const isGap = end_ms !== null && time - end_ms > GAP_BUCKETS * resolution_ms;
+    if (power === null) {
+      empty_ms = time;
+      continue;
+    }
+    const isFar = end_ms !== null && time - end_ms > GAP_BUCKETS * resolution_ms;
+    const isGap = end_ms !== null && (empty_ms !== null || isFar);
+    // The empty bucket's end is sharper than the resolution where readings have several lengths.
+    const begin_ms = Math.max(end_ms ?? -Infinity, empty_ms ?? time - resolution_ms);
     if (end_ms !== null && isGap) {
       series.gaps.push({ from_ms: end_ms, to_ms: begin_ms });
       push(series, (end_ms + begin_ms) / 2, null, null, null, false);
@@ -49,6 +55,7 @@ export function makeSeries(columns: PowerColumns): Series {
     else if (estimated !== wasEstimated) (estimated ? series.estimated_w : series.sure_w)[series.time_s.length - 1] = power;
     pushBucket(series, columns, index, time);
     end_ms = time;
+    empty_ms = null;
     wasEstimated = estimated;
   }
   return series;

@@ -1,546 +1,274 @@
-//! The ring of readings: runs and the readings in them.
-//!
-//! A **run** entry says from which number, boot and uptime on the readings that follow count, and with which registers;
-//! each sector begins with one, so a sector decodes alone. Reading entries hold absolute values. What a run covers within
-//! one sector is a [`Segment`]; it is served as one block.
+//! The ring of readings: appending, and finding where it ends.
 
 use embedded_storage::nor_flash::NorFlash;
 use protocol::{
-    ChannelReading, DeviceId, Flags, Registers, Seq, StoreId,
-    block::{self, Header},
+    ChannelReading, Registers, Seq,
     limits::CHANNELS_MAX,
-    reading::{Channels, RegisterSet, quantum_mj},
+    reading::{RegisterSet, quantum_mj},
+    varint,
 };
 
 use crate::{
-    AppendError, Appended, Lost, ReadError, RunParams,
-    ring::{FlashFault, Ring, Walk},
-    varint::{Reader, Writer},
+    AppendError, MountError, RunParams,
+    cursor::{Cursor, Item},
+    entry::Kind,
+    error::Fault,
+    ring::{Place, Ring},
+    run::{
+        NUMBER_MAX, Previous, READING_BYTES_MAX, READING_ENTRY_BYTES_MIN, RUN_BYTES_MAX,
+        RUN_READINGS_MAX, Run, write_reading,
+    },
+    sector::{Identity, SECTOR_BYTES},
 };
 
-const RUN: u8 = 1;
-const READING: u8 = 2;
-const RUN_BYTES_MAX: usize = 10 * 7 + 20 * CHANNELS_MAX;
-const READING_BYTES_MAX: usize = 24 * CHANNELS_MAX;
+/// Readings that a sector holds at the most: so many numbers are passed over for a newest sector that cannot be read.
+const SECTOR_READINGS_MAX: u64 = (SECTOR_BYTES / READING_ENTRY_BYTES_MIN) as u64;
+const OPENING_BYTES_MAX: usize = 10 + RUN_BYTES_MAX;
+const _: () = assert!(OPENING_BYTES_MAX <= crate::sector::OPENING_BYTES_MAX);
 
-/// Whose readings they are.
+/// A reading is on flash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Its number.
+    pub seq: Seq,
+    /// What had to go, for this one or since the last one was appended, although no collector had acknowledged it.
+    pub lost: Option<Lost>,
+}
+
+/// Readings that are gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// The first number.
+    pub first: Seq,
+    /// How many, at least 1.
+    pub count: u64,
+}
+
+/// A reading that is to be appended, and who measured when.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Owner {
-    pub(crate) device: DeviceId,
-    pub(crate) store: StoreId,
-    pub(crate) channels: usize,
+pub(crate) struct NewReading<'a> {
+    pub(crate) boot: u32,
+    pub(crate) params: RunParams,
+    /// Uptime at the end of its interval.
+    pub(crate) uptime_ms: u64,
+    pub(crate) channels: &'a [ChannelReading],
 }
 
-/// What a run entry says.
-#[derive(Clone, Debug)]
-struct Run {
-    first: u64,
+/// The run that takes readings.
+#[derive(Clone, Copy, Debug)]
+struct OpenRun {
     boot: u32,
-    /// Uptime at the end of the first reading.
-    uptime_ms: u64,
     params: RunParams,
-    /// So many numbers right before `first` never existed.
-    skipped: u64,
-    /// Registers before the first reading.
-    registers: RegisterSet,
-}
-
-/// The part of a run that lies in one sector, as far as it can be read.
-#[derive(Clone, Debug)]
-struct Segment {
-    run: Run,
-    count: u64,
-    registers: RegisterSet,
-}
-
-impl Segment {
-    fn end(&self) -> u64 {
-        self.run.first + self.count
-    }
+    /// Uptime at which the next reading must end to belong to it.
+    uptime_ms: u64,
+    count: u32,
+    previous: Previous,
 }
 
 /// The readings of a meter.
 #[derive(Clone, Debug)]
 pub(crate) struct Readings {
-    ring: Ring,
-    owner: Owner,
-    oldest: u64,
-    next: u64,
-    registers: RegisterSet,
-    /// Numbers before `next` whose write was torn and that no run entry tells of yet.
-    skipped: u64,
-    /// The run that may go on: boot, the uptime that its next reading ends at, parameters.
-    open: Option<(u32, u64, RunParams)>,
+    pub(crate) ring: Ring,
+    /// Lowest number that is held.
+    pub(crate) oldest: u64,
+    pub(crate) next: u64,
+    /// Numbers right before `next` that never existed, and that no run tells of yet.
+    pub(crate) skipped: u64,
+    pub(crate) registers: RegisterSet,
+    /// Boot of the last run.
+    pub(crate) last_boot: u32,
+    /// Losses of numbers below this were told.
+    told_oldest: u64,
+    run: Option<OpenRun>,
 }
 
 impl Readings {
-    pub(crate) fn new(ring: Ring, owner: Owner) -> Self {
+    /// Describes a ring without readings whose first one gets number `next`.
+    pub(crate) fn empty(ring: Ring, channels: u8, next: u64) -> Self {
         Self {
             ring,
-            owner,
-            oldest: 0,
-            next: 0,
-            registers: (0..owner.channels).map(|_| Registers::default()).collect(),
+            oldest: next,
+            next,
             skipped: 0,
-            open: None,
+            registers: (0..channels).map(|_| Registers::default()).collect(),
+            last_boot: 0,
+            told_oldest: next,
+            run: None,
         }
     }
 
-    pub(crate) fn oldest(&self) -> Seq {
-        Seq(self.oldest)
-    }
-
-    pub(crate) fn next(&self) -> Seq {
-        Seq(self.next)
-    }
-
-    pub(crate) fn registers(&self) -> &RegisterSet {
-        &self.registers
-    }
-
-    pub(crate) fn used_bytes(&self) -> u32 {
-        self.ring.used_bytes()
-    }
-
-    /// Finds oldest, next and registers, and whether the last write was torn.
-    pub(crate) fn mount<F: NorFlash>(&mut self, flash: &mut F) -> Result<(), FlashFault> {
-        self.ring.mount(flash)?;
-        self.oldest = self.first_after(flash, 0)?.unwrap_or(0);
-        for counter in self.ring.counters().rev() {
-            if self.ring.header(flash, counter)?.is_none() {
-                continue;
-            }
-            let (mut last, mut walk) = (
-                None,
-                SegmentWalk::new(&self.ring, counter, self.owner.channels),
-            );
-            while let Some(segment) = walk.next(flash)? {
-                last = Some(segment);
-            }
-            let torn = walk.walk.torn;
-            if let Some(segment) = last {
-                // Of the torn reading nothing was promised; its number is left out for good.
-                self.skipped = torn.into();
-                self.next = segment.end() + self.skipped;
-                self.registers = segment.registers;
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns the first number of the oldest sector with at least that counter.
-    fn first_after<F: NorFlash>(
-        &self,
+    /// Finds oldest, next and registers.
+    ///
+    /// `acknowledged` is the least that `next` can be.
+    pub(crate) fn mount<F: NorFlash>(
         flash: &mut F,
-        least: u32,
-    ) -> Result<Option<u64>, FlashFault> {
-        for counter in self.ring.counters().filter(|&counter| counter >= least) {
-            if let Some(header) = self.ring.header(flash, counter)? {
-                return Ok(Some(header.first));
+        place: Place,
+        identity: Identity,
+        acknowledged: u64,
+    ) -> Result<Self, MountError> {
+        let ring = Ring::mount(flash, place, identity)?;
+        let mut readings = Self::empty(ring, identity.channels, acknowledged);
+        let Some(newest) = readings.ring.newest(flash)? else {
+            let unreadable = readings
+                .ring
+                .sectors_with_entries(flash, OPENING_BYTES_MAX)?;
+            let next = acknowledged.max(unreadable * SECTOR_READINGS_MAX);
+            return Ok(Self::empty(readings.ring, identity.channels, next));
+        };
+        let mut cursor = Cursor::new(&readings.ring, &newest).ok_or(MountError::Damaged)?;
+        let opened_next = cursor.next;
+        let end = loop {
+            match cursor.next_item(flash)? {
+                Item::Reading => {}
+                Item::Run(run) => cursor.begin(run),
+                Item::End(offset) => break offset,
             }
+        };
+        let (astray, is_torn_write) = cursor.astray();
+        let missing = readings.ring.missing();
+        if let Some(offset) = end {
+            readings.ring.resume(offset);
         }
-        Ok(None)
+        // Of a torn write nothing was promised; its number is left out for good. What damage hides was promised.
+        readings.skipped = if is_torn_write && missing == 0 {
+            astray
+        } else {
+            0
+        };
+        let next = cursor.next + astray + missing * SECTOR_READINGS_MAX;
+        if next < acknowledged {
+            readings.skipped = 0;
+        }
+        readings.next = next.max(acknowledged);
+        readings.oldest = readings.oldest_held(flash)?;
+        readings.last_boot = cursor.run.boot;
+        let has_readings = cursor.next > opened_next;
+        readings.told_oldest = if has_readings {
+            readings.oldest
+        } else {
+            cursor.told_oldest
+        };
+        readings.registers = cursor.registers;
+        Ok(readings)
+    }
+
+    fn oldest_held<F: NorFlash>(&self, flash: &mut F) -> Result<u64, Fault> {
+        let tail = self.ring.next_from(flash, 0)?;
+        Ok(tail.map_or(self.next, |opened| opened.base.min(self.next)))
     }
 
     /// Writes a reading; it is durable when this returns.
     pub(crate) fn append<F: NorFlash>(
         &mut self,
         flash: &mut F,
-        boot: u32,
-        params: RunParams,
-        uptime_ms: u64,
-        channels: &[ChannelReading],
+        reading: NewReading<'_>,
         acknowledged: u64,
     ) -> Result<Appended, AppendError> {
-        if channels.len() != self.owner.channels {
-            return Err(AppendError::Channels);
+        let in_range = reading.channels.len() == self.registers.len()
+            && reading.params.is_in_range()
+            && reading.uptime_ms < NUMBER_MAX
+            && self.next < NUMBER_MAX
+            && (reading.channels.iter()).all(|channel| channel.coverage_permille <= 1000);
+        if !in_range {
+            return Err(AppendError::OutOfRange);
         }
-        let mut payload = [0; READING_BYTES_MAX];
-        let length = write_reading(&mut payload, channels).expect("the buffer fits any reading");
-        let contiguous = self.open == Some((boot, uptime_ms, params)) && self.skipped == 0;
-        let written = self.write(
-            flash,
-            boot,
-            params,
-            uptime_ms,
-            &payload[..length],
-            contiguous,
-            acknowledged,
-        );
         let seq = Seq(self.next);
-        let quantum_mj = quantum_mj(params.power_unit_mw, params.interval_ms);
+        let written = self.write(flash, &reading);
         // Where the flash failed the energy still counts: the next run tells it, and the number is served as lost.
-        for (registers, channel) in self.registers.iter_mut().zip(channels) {
+        let quantum_mj = quantum_mj(reading.params.power_unit_mw, reading.params.interval_ms);
+        for (registers, channel) in self.registers.iter_mut().zip(reading.channels) {
             *registers = registers.advanced(channel.energy_quanta, quantum_mj);
         }
         self.next += 1;
+        self.skipped = 0;
         match written {
-            Ok(lost) => {
-                self.open = Some((boot, uptime_ms + u64::from(params.interval_ms), params));
-                Ok(Appended { seq, lost })
-            }
-            Err(FlashFault) => {
-                self.open = None;
-                Err(AppendError::Flash)
+            Ok(count) => self.run = Some(follow(&reading, count)),
+            Err(fault) => {
+                self.run = None;
+                return Err(fault.into());
             }
         }
+        let first = self.told_oldest.max(acknowledged);
+        self.told_oldest = self.told_oldest.max(self.oldest);
+        let lost = (first < self.oldest).then(|| Lost {
+            first: Seq(first),
+            count: self.oldest - first,
+        });
+        Ok(Appended { seq, lost })
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "private: the parts of one reading"
-    )]
+    /// Writes a reading, behind a new run where it does not continue the open one; returns its place in its run.
     fn write<F: NorFlash>(
         &mut self,
         flash: &mut F,
-        boot: u32,
-        params: RunParams,
-        uptime_ms: u64,
-        payload: &[u8],
-        contiguous: bool,
-        acknowledged: u64,
-    ) -> Result<Option<Lost>, FlashFault> {
-        if contiguous && self.ring.fits(&[payload.len()]) {
-            return self.ring.append(flash, READING, payload).map(|()| None);
+        reading: &NewReading<'_>,
+    ) -> Result<u32, Fault> {
+        let mut payload = [0; READING_BYTES_MAX];
+        if let Some(open) = self.run.filter(|open| open.takes(reading)) {
+            let length = write_reading(&mut payload, reading.channels, &open.previous);
+            if self.ring.fits(&[length]) {
+                self.ring.append(flash, Kind::Reading, &payload[..length])?;
+                return Ok(open.count + 1);
+            }
         }
-        let run = Run {
-            first: self.next,
-            boot,
-            uptime_ms,
-            params,
-            skipped: self.skipped,
-            registers: self.registers.clone(),
-        };
-        let mut run_payload = [0; RUN_BYTES_MAX];
-        let length = write_run(&mut run_payload, &run).expect("the buffer fits any run");
-        let mut lost = None;
-        if self.ring.fits(&[length, payload.len()]) {
-            self.ring.append(flash, RUN, &run_payload[..length])?;
-        } else {
-            lost = self.make_room(flash, acknowledged)?;
-            let opened = self.ring.advance(flash, self.next)?;
-            self.ring
-                .begin(flash, opened, RUN, &run_payload[..length])?;
-        }
-        self.skipped = 0;
-        self.ring.append(flash, READING, payload)?;
-        Ok(lost)
+        let nothing_before = [ChannelReading::default(); CHANNELS_MAX];
+        let length = write_reading(&mut payload, reading.channels, &nothing_before);
+        self.begin_run(flash, reading, length)?;
+        self.ring.append(flash, Kind::Reading, &payload[..length])?;
+        Ok(1)
     }
 
-    /// Gives up the sector that is about to be overwritten; tells what nobody had collected of it.
-    fn make_room<F: NorFlash>(
+    /// Writes a run, in the head where it and the first reading fit, else as the opening of a new sector.
+    fn begin_run<F: NorFlash>(
         &mut self,
         flash: &mut F,
-        acknowledged: u64,
-    ) -> Result<Option<Lost>, FlashFault> {
-        let Some(doomed) = self.ring.doomed() else {
-            return Ok(None);
+        reading: &NewReading<'_>,
+        reading_bytes: usize,
+    ) -> Result<(), Fault> {
+        let run = Run {
+            first: self.next,
+            skipped: self.skipped,
+            boot: reading.boot,
+            uptime_ms: reading.uptime_ms,
+            params: reading.params,
+            registers: self.registers.clone(),
         };
-        let oldest = self.first_after(flash, doomed + 1)?.unwrap_or(self.next);
-        let first = self.oldest.max(acknowledged);
-        self.oldest = self.oldest.max(oldest);
-        Ok((first < oldest).then(|| Lost {
-            first: Seq(first),
-            count: oldest - first,
-        }))
-    }
-
-    /// Packs the block that covers `from`, or the first after it, and returns its length.
-    pub(crate) fn read_block<F: NorFlash>(
-        &self,
-        flash: &mut F,
-        from: u64,
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, ReadError> {
-        if from >= self.next {
-            return Ok(None);
-        }
-        let from = from.max(self.oldest);
-        let mut before: Option<Segment> = None;
-        let start = self.sector_of(flash, from)?;
-        for counter in self.ring.counters().filter(|&counter| counter >= start) {
-            if self.ring.header(flash, counter)?.is_none() {
-                continue;
-            }
-            let mut walk = SegmentWalk::new(&self.ring, counter, self.owner.channels);
-            while let Some(segment) = walk.next(flash)? {
-                if segment.run.first > from {
-                    return self
-                        .pack_gap(before.as_ref(), Some(&segment), from, buffer)
-                        .map(Some);
-                }
-                if from < segment.end() {
-                    return self.pack(flash, counter, &segment, buffer).map(Some);
-                }
-                before = Some(segment);
-            }
-        }
-        self.pack_gap(before.as_ref(), None, from, buffer).map(Some)
-    }
-
-    /// Finds the newest sector that begins at or before `from`; the oldest where none does.
-    ///
-    /// Reads every header: a sector whose header is gone must not hide those around it.
-    fn sector_of<F: NorFlash>(&self, flash: &mut F, from: u64) -> Result<u32, FlashFault> {
-        for counter in self.ring.counters().rev() {
-            if self
+        let mut opening = [0; OPENING_BYTES_MAX];
+        let mut run_at = 0;
+        let told = varint::write(&mut opening, &mut run_at, self.told_oldest);
+        let mut end = run_at;
+        told.and_then(|()| run.write(&mut opening, &mut end))
+            .expect("the buffer holds any opening");
+        self.last_boot = run.boot;
+        if self.ring.fits(&[end - run_at, reading_bytes]) {
+            return self
                 .ring
-                .header(flash, counter)?
-                .is_some_and(|header| header.first <= from)
-            {
-                return Ok(counter);
-            }
+                .append(flash, Kind::Run, &opening[run_at..end])
+                .map(drop);
         }
-        Ok(*self.ring.counters().start())
-    }
-
-    /// Packs the readings of a segment.
-    fn pack<F: NorFlash>(
-        &self,
-        flash: &mut F,
-        counter: u32,
-        segment: &Segment,
-        buffer: &mut [u8],
-    ) -> Result<usize, ReadError> {
-        let header = self.header(
-            &segment.run,
-            segment.run.first,
-            segment.run.uptime_ms,
-            &segment.run.registers,
-        );
-        let mut writer =
-            block::Writer::new(buffer, &header).map_err(|_| ReadError::BufferTooSmall)?;
-        let mut walk = self.ring.walk(counter);
-        let mut inside = false;
-        while u64::from(writer.count()) < segment.count {
-            let Some(entry) = walk.next(flash)? else {
-                return Err(ReadError::Flash);
-            };
-            match entry.kind {
-                RUN => {
-                    inside = read_run(entry.payload, self.owner.channels)
-                        .is_some_and(|run| run.first == segment.run.first)
-                }
-                READING if inside => {
-                    let channels =
-                        read_reading(entry.payload, self.owner.channels).ok_or(ReadError::Flash)?;
-                    writer
-                        .push(&channels)
-                        .map_err(|_| ReadError::BufferTooSmall)?;
-                }
-                _ => {}
-            }
-        }
-        Ok(writer.finish())
-    }
-
-    /// Packs what lies between two segments at `from`: numbers that are lost, then those that never existed.
-    fn pack_gap(
-        &self,
-        before: Option<&Segment>,
-        after: Option<&Segment>,
-        from: u64,
-        buffer: &mut [u8],
-    ) -> Result<usize, ReadError> {
-        let begin = before.map_or(self.oldest, Segment::end);
-        let (end, skipped, registers) = match after {
-            Some(segment) => (
-                segment.run.first,
-                segment.run.skipped,
-                &segment.run.registers,
-            ),
-            None => (self.next, self.skipped, &self.registers),
-        };
-        let known = before.or(after).ok_or(ReadError::Flash)?;
-        let lost_end = end.saturating_sub(skipped).max(begin);
-        let at_begin = before.map_or(registers, |segment| &segment.registers);
-        let uptime_ms = known.run.uptime_ms
-            + before.map_or(0, |segment| segment.count) * u64::from(known.run.params.interval_ms);
-        let full = |_| ReadError::BufferTooSmall;
-        if from < lost_end {
-            let energy: RegisterSet = registers
-                .iter()
-                .zip(at_begin)
-                .map(|(end, begin)| Registers {
-                    import_mj: end.import_mj.saturating_sub(begin.import_mj),
-                    export_mj: end.export_mj.saturating_sub(begin.export_mj),
-                })
-                .collect();
-            let header = self.header(&known.run, begin, uptime_ms, at_begin);
-            block::write_lost(buffer, &header, (lost_end - begin) as u32, &energy).map_err(full)
-        } else {
-            let header = self.header(&known.run, lost_end, uptime_ms, registers);
-            block::write_never_existed(buffer, &header, (end - lost_end) as u32).map_err(full)
-        }
-    }
-
-    fn header(&self, run: &Run, first: u64, uptime_ms: u64, registers: &RegisterSet) -> Header {
-        Header {
-            device: self.owner.device,
-            store: self.owner.store,
-            first: Seq(first),
-            boot: run.boot,
-            uptime_ms,
-            interval_ms: run.params.interval_ms,
-            power_unit_mw: run.params.power_unit_mw,
-            calibration: run.params.calibration,
-            registers: registers.clone(),
-        }
+        let opened = self.ring.open(flash, run.base(), &opening[..end]);
+        // Also where it failed: the sector that was to be overwritten may be gone.
+        self.oldest = self.oldest_held(flash)?;
+        opened
     }
 }
 
-/// Walks through the segments of a sector.
-struct SegmentWalk {
-    walk: Walk,
-    channels: usize,
-    pending: Option<Run>,
-}
-
-impl SegmentWalk {
-    fn new(ring: &Ring, counter: u32, channels: usize) -> Self {
-        Self {
-            walk: ring.walk(counter),
-            channels,
-            pending: None,
-        }
-    }
-
-    /// Reads on to the end of the next segment.
-    fn next<F: NorFlash>(&mut self, flash: &mut F) -> Result<Option<Segment>, FlashFault> {
-        let mut segment = self.pending.take().map(begin);
-        while let Some(entry) = self.walk.next(flash)? {
-            match (entry.kind, &mut segment) {
-                (RUN, _) => {
-                    // An entry with a good checksum that says nonsense was not written by this version: stop there.
-                    let Some(run) = read_run(entry.payload, self.channels) else {
-                        break;
-                    };
-                    if segment.is_some() {
-                        self.pending = Some(run);
-                        return Ok(segment);
-                    }
-                    segment = Some(begin(run));
-                }
-                (READING, Some(segment)) => {
-                    let Some(channels) = read_reading(entry.payload, self.channels) else {
-                        break;
-                    };
-                    let quantum_mj = quantum_mj(
-                        segment.run.params.power_unit_mw,
-                        segment.run.params.interval_ms,
-                    );
-                    for (registers, channel) in segment.registers.iter_mut().zip(&channels) {
-                        *registers = registers.advanced(channel.energy_quanta, quantum_mj);
-                    }
-                    segment.count += 1;
-                }
-                _ => {}
-            }
-        }
-        Ok(segment)
+impl OpenRun {
+    fn takes(&self, reading: &NewReading<'_>) -> bool {
+        (self.boot, self.params, self.uptime_ms)
+            == (reading.boot, reading.params, reading.uptime_ms)
+            && self.count < RUN_READINGS_MAX
     }
 }
 
-fn begin(run: Run) -> Segment {
-    Segment {
-        registers: run.registers.clone(),
-        count: 0,
-        run,
+fn follow(reading: &NewReading<'_>, count: u32) -> OpenRun {
+    let mut previous = [ChannelReading::default(); CHANNELS_MAX];
+    previous[..reading.channels.len()].copy_from_slice(reading.channels);
+    OpenRun {
+        boot: reading.boot,
+        params: reading.params,
+        uptime_ms: reading.uptime_ms + u64::from(reading.params.interval_ms),
+        count,
+        previous,
     }
-}
-
-fn write_run(buffer: &mut [u8], run: &Run) -> Option<usize> {
-    let mut writer = Writer::new(buffer);
-    for value in [
-        run.first,
-        run.boot.into(),
-        run.uptime_ms,
-        run.params.interval_ms.into(),
-        run.params.power_unit_mw.into(),
-        run.params.calibration.into(),
-        run.skipped,
-    ] {
-        writer.unsigned(value)?;
-    }
-    for registers in &run.registers {
-        writer.unsigned(registers.import_mj)?;
-        writer.unsigned(registers.export_mj)?;
-    }
-    Some(writer.length())
-}
-
-fn read_run(payload: &[u8], channels: usize) -> Option<Run> {
-    let mut reader = Reader::new(payload);
-    let mut run = Run {
-        first: reader.unsigned()?,
-        boot: reader.unsigned()?.try_into().ok()?,
-        uptime_ms: reader.unsigned()?,
-        params: RunParams {
-            interval_ms: reader.unsigned()?.try_into().ok()?,
-            power_unit_mw: reader.unsigned()?.try_into().ok()?,
-            calibration: reader.unsigned()?.try_into().ok()?,
-        },
-        skipped: reader.unsigned()?,
-        registers: RegisterSet::new(),
-    };
-    for _ in 0..channels {
-        let import_mj = reader.unsigned()?;
-        let export_mj = reader.unsigned()?;
-        run.registers
-            .push(Registers {
-                import_mj,
-                export_mj,
-            })
-            .ok()?;
-    }
-    reader.is_at_end().then_some(run)
-}
-
-fn write_reading(buffer: &mut [u8], channels: &[ChannelReading]) -> Option<usize> {
-    let mut writer = Writer::new(buffer);
-    for channel in channels {
-        writer.signed(channel.energy_quanta.into())?;
-        writer.signed(channel.reactive_power_var.into())?;
-        writer.unsigned(channel.voltage_dv.into())?;
-        writer.unsigned(channel.current_ca.into())?;
-        writer.unsigned(channel.frequency_chz.into())?;
-        if (channel.coverage_permille, channel.flags) == (1000, Flags::default()) {
-            writer.unsigned(0)?;
-        } else {
-            writer.unsigned(1)?;
-            writer.unsigned(channel.coverage_permille.into())?;
-            writer.unsigned(channel.flags.0.into())?;
-        }
-    }
-    Some(writer.length())
-}
-
-fn read_reading(payload: &[u8], channels: usize) -> Option<Channels> {
-    let mut reader = Reader::new(payload);
-    let mut reading = Channels::new();
-    for _ in 0..channels {
-        let mut channel = ChannelReading {
-            energy_quanta: reader.signed()?.try_into().ok()?,
-            reactive_power_var: reader.signed()?.try_into().ok()?,
-            voltage_dv: reader.unsigned()?.try_into().ok()?,
-            current_ca: reader.unsigned()?.try_into().ok()?,
-            frequency_chz: reader.unsigned()?.try_into().ok()?,
-            ..ChannelReading::default()
-        };
-        match reader.unsigned()? {
-            0 => {}
-            1 => {
-                channel.coverage_permille = reader
-                    .unsigned()?
-                    .try_into()
-                    .ok()
-                    .filter(|&coverage| coverage <= 1000)?;
-                channel.flags = Flags(reader.unsigned()?.try_into().ok()?);
-            }
-            _ => return None,
-        }
-        reading.push(channel).ok()?;
-    }
-    reader.is_at_end().then_some(reading)
 }

@@ -1,358 +1,319 @@
-//! A ring of sectors with checked entries: the one structure under readings, events, state and the start counter.
+//! A ring of sectors: the one structure under settings, events and readings.
 //!
-//! Sector number `counter % sectors` of a ring begins with a header that names its counter, so the newest sector is the
-//! one with the highest counter and the ring needs no other index. Entries follow; each is programmed once and carries a
-//! CRC, so a torn one is noticed. What lies behind a torn entry is not used: the next entry opens the next sector, which
-//! is erased for it, oldest first. SPEC.md has every byte.
+//! The sectors of a ring are opened one after another and numbered; number `sequence` lies in sector
+//! `sequence % sectors`. The newest (**head**) takes entries; opening the next one erases the oldest (**tail**). The ring
+//! keeps nothing in memory but its ends: what lies between is found by binary search over the bases.
 
 use embedded_storage::nor_flash::NorFlash;
-use protocol::block::CRC;
 
-/// Size of a sector, the unit of erasing.
-pub const SECTOR_BYTES: u32 = 4096;
-/// Bytes of a sector's header.
-pub const HEADER_BYTES: u32 = 20;
-/// Longest payload of an entry.
-pub const PAYLOAD_BYTES_MAX: usize = 528;
-/// Bytes of an entry beside its payload and padding.
-const ENTRY_OVERHEAD: usize = 8;
-const ENTRY_BYTES_MAX: usize = PAYLOAD_BYTES_MAX + ENTRY_OVERHEAD;
-const MAGIC: [u8; 3] = *b"OFR";
+use crate::{
+    entry::{ENTRY_BYTES_MAX, Kind, entry_bytes, seal},
+    error::Fault,
+    sector::{self, Identity, MARK_AT, Opened, SECTOR_BYTES},
+    walk::Walk,
+};
 
-/// The flash did not do what was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FlashFault;
+/// Sectors that are tried in turn for a new head. A dead one is passed over; more are not erased for nothing when it is
+/// programming that fails.
+const OPEN_ATTEMPTS: u64 = 3;
 
-/// One ring: where it lies and how far it is.
+/// Where a ring lies on the flash.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// Tells rings apart in sector headers.
+    pub(crate) ring: u8,
+    pub(crate) first_sector: u32,
+    pub(crate) sectors: u32,
+    /// What one torn write of an entry can leave at the most.
+    pub(crate) torn_bytes_max: u32,
+}
+
+/// The ends of a ring.
 #[derive(Clone, Debug)]
 pub(crate) struct Ring {
-    /// First sector of the ring on the flash.
-    base: u32,
-    /// How many sectors it has, at least 2.
-    sectors: u32,
-    /// Tells rings apart in sector headers.
-    kind: u8,
-    /// Counter of the newest sector with an entry in it; `None` in an empty ring.
-    head: Option<u32>,
-    /// Where the next entry goes in the newest sector; its end where it takes no more.
-    offset: u32,
-}
-
-/// The header of a sector.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SectorHeader {
-    pub(crate) counter: u32,
-    /// Number of the first thing in the sector; what it counts is the ring's business.
-    pub(crate) first: u64,
-}
-
-/// An entry that was read.
-#[derive(Debug)]
-pub(crate) struct Entry<'a> {
-    pub(crate) kind: u8,
-    pub(crate) payload: &'a [u8],
-}
-
-/// Walks through the entries of a sector.
-#[derive(Debug)]
-pub(crate) struct Walk {
-    start: u32,
-    at: u32,
-    buffer: [u8; ENTRY_BYTES_MAX],
-    /// Whether something was met that is no entry and not erased.
-    pub(crate) torn: bool,
-}
-
-impl Walk {
-    /// Reads the next entry; `None` at the end of what can be read.
-    pub(crate) fn next<F: NorFlash>(
-        &mut self,
-        flash: &mut F,
-    ) -> Result<Option<Entry<'_>>, FlashFault> {
-        if self.torn || self.at + ENTRY_OVERHEAD as u32 > SECTOR_BYTES {
-            return Ok(None);
-        }
-        let mut head = [0; 4];
-        flash
-            .read(self.start + self.at, &mut head)
-            .map_err(|_| FlashFault)?;
-        let length = usize::from(u16::from_le_bytes([head[0], head[1]]));
-        let bytes = entry_bytes(length);
-        if head == [0xff; 4] {
-            self.torn = !self.rest_is_erased(flash)?;
-            return Ok(None);
-        }
-        if head[3] != check(&head)
-            || length > PAYLOAD_BYTES_MAX
-            || self.at + bytes as u32 > SECTOR_BYTES
-        {
-            self.torn = true;
-            return Ok(None);
-        }
-        flash
-            .read(self.start + self.at, &mut self.buffer[..bytes])
-            .map_err(|_| FlashFault)?;
-        let (body, crc) = self.buffer[..bytes].split_at(bytes - 4);
-        if CRC.checksum(body).to_le_bytes() != *crc {
-            self.torn = true;
-            return Ok(None);
-        }
-        self.at += bytes as u32;
-        Ok(Some(Entry {
-            kind: head[2],
-            payload: &self.buffer[4..4 + length],
-        }))
-    }
-
-    fn rest_is_erased<F: NorFlash>(&mut self, flash: &mut F) -> Result<bool, FlashFault> {
-        let mut at = self.at;
-        while at < SECTOR_BYTES {
-            let count = (SECTOR_BYTES - at).min(self.buffer.len() as u32 & !3);
-            let chunk = &mut self.buffer[..count as usize];
-            flash.read(self.start + at, chunk).map_err(|_| FlashFault)?;
-            if chunk.iter().any(|&byte| byte != 0xff) {
-                return Ok(false);
-            }
-            at += count;
-        }
-        Ok(true)
-    }
-}
-
-/// Bytes that an entry with so long a payload takes: header, payload padded to words, CRC.
-const fn entry_bytes(length: usize) -> usize {
-    4 + length.next_multiple_of(4) + 4
-}
-
-/// Guards the length, so that a torn one is not followed.
-const fn check(head: &[u8; 4]) -> u8 {
-    head[0] ^ head[1].rotate_left(3) ^ head[2].rotate_left(5) ^ 0x5a
+    place: Place,
+    identity: Identity,
+    /// Sequence of the newest sector, also of one that cannot be read; `None` in an empty ring.
+    head: Option<u64>,
+    /// Newest sectors that were opened once and cannot be read.
+    missing: u64,
+    /// Sequence of the oldest sector that can be read.
+    tail: u64,
+    /// Where the next entry goes in the head; its end where it takes no more.
+    position: u32,
+    /// Whether the sector before the head is known to bear the closing mark.
+    is_predecessor_closed: bool,
 }
 
 impl Ring {
-    /// Describes an empty ring.
-    pub(crate) const fn new(base: u32, sectors: u32, kind: u8) -> Self {
+    /// Describes a ring in which no sector was opened.
+    pub(crate) fn empty(place: Place, identity: Identity) -> Self {
         Self {
-            base,
-            sectors,
-            kind,
+            place,
+            identity,
             head: None,
-            offset: SECTOR_BYTES,
+            missing: 0,
+            tail: 0,
+            position: MARK_AT,
+            is_predecessor_closed: true,
         }
     }
 
-    /// Finds the newest sector with an entry in it, and where it ends.
-    pub(crate) fn mount<F: NorFlash>(&mut self, flash: &mut F) -> Result<(), FlashFault> {
+    /// Finds the ends of a ring; the head takes no entries until [`resume`](Self::resume).
+    pub(crate) fn mount<F: NorFlash>(
+        flash: &mut F,
+        place: Place,
+        identity: Identity,
+    ) -> Result<Self, Fault> {
+        let mut ring = Self::empty(place, identity);
         let mut newest = None;
-        for index in 0..self.sectors {
-            newest = newest.max(self.header_at(flash, index)?.map(|header| header.counter));
+        for index in 0..place.sectors {
+            let opened = sector::load(flash, ring.address(index.into()), place.ring)?;
+            let here = opened.filter(|opened| ring.owns(opened, index.into()));
+            newest = newest.max(here.map(|opened| opened.sequence));
         }
-        self.head = None;
-        self.offset = SECTOR_BYTES;
-        // A sector that was opened and never got an entry does not count: the next advance takes it again, so that cuts
-        // at that very moment cannot push the entries that are there out of the ring.
-        let Some(newest) = newest else { return Ok(()) };
-        for counter in (newest.saturating_sub(self.sectors - 1)..=newest).rev() {
-            if self.header(flash, counter)?.is_none() {
-                continue;
+        let Some(newest) = newest else {
+            return Ok(ring);
+        };
+        let mut head = newest;
+        while ring.missing < place.sectors.into() && sector::is_closed(flash, ring.address(head))? {
+            // The sector behind this one was opened, or this one would not be closed.
+            head += 1;
+            ring.missing += 1;
+        }
+        ring.head = Some(head);
+        ring.find_tail(flash)?;
+        ring.is_predecessor_closed = match head.checked_sub(1) {
+            Some(before) if ring.load(flash, before)?.is_some() => {
+                sector::is_closed(flash, ring.address(before))?
             }
-            let mut walk = self.walk(counter);
-            let mut entries = 0u32;
-            while walk.next(flash)?.is_some() {
-                entries += 1;
-            }
-            if entries > 0 {
-                self.head = Some(counter);
-                self.offset = if walk.torn || counter != newest {
-                    SECTOR_BYTES
-                } else {
-                    walk.at
-                };
+            _ => true,
+        };
+        Ok(ring)
+    }
+
+    fn owns(&self, opened: &Opened, index: u64) -> bool {
+        opened.identity == self.identity && opened.sequence % u64::from(self.place.sectors) == index
+    }
+
+    fn find_tail<F: NorFlash>(&mut self, flash: &mut F) -> Result<(), Fault> {
+        let head = self.head.unwrap_or(0);
+        let lowest = (head + 1).saturating_sub(self.place.sectors.into());
+        self.tail = lowest;
+        for sequence in lowest..=head {
+            if self.load(flash, sequence)?.is_some() {
+                self.tail = sequence;
                 break;
             }
         }
         Ok(())
     }
 
-    /// Returns the counter of the newest sector.
-    pub(crate) const fn head(&self) -> Option<u32> {
-        self.head
+    fn address(&self, sequence: u64) -> u32 {
+        let index = (sequence % u64::from(self.place.sectors)) as u32;
+        (self.place.first_sector + index) * SECTOR_BYTES
     }
 
-    /// Returns the counters that may be in the ring, oldest first; not all need be there.
-    pub(crate) fn counters(&self) -> core::ops::RangeInclusive<u32> {
+    /// Reads the header of the sector with that sequence; `None` where it is not there or cannot be read.
+    pub(crate) fn load<F: NorFlash>(
+        &self,
+        flash: &mut F,
+        sequence: u64,
+    ) -> Result<Option<Opened>, Fault> {
+        let opened = sector::load(flash, self.address(sequence), self.place.ring)?;
+        Ok(opened.filter(|opened| opened.sequence == sequence && opened.identity == self.identity))
+    }
+
+    /// Reads the header of the newest sector that can be read.
+    pub(crate) fn newest<F: NorFlash>(&self, flash: &mut F) -> Result<Option<Opened>, Fault> {
         match self.head {
-            Some(head) => head.saturating_sub(self.sectors - 1)..=head,
-            #[expect(
-                clippy::reversed_empty_ranges,
-                reason = "an empty ring has no counters"
-            )]
-            None => 1..=0,
+            Some(head) => self.load(flash, head - self.missing),
+            None => Ok(None),
         }
     }
 
-    /// Bytes of the ring that are not free.
-    pub(crate) fn used_bytes(&self) -> u32 {
-        match self.head {
-            Some(head) => head.min(self.sectors - 1) * SECTOR_BYTES + self.offset,
-            None => 0,
+    /// Reads the header of the first sector from `sequence` on that can be read.
+    pub(crate) fn next_from<F: NorFlash>(
+        &self,
+        flash: &mut F,
+        sequence: u64,
+    ) -> Result<Option<Opened>, Fault> {
+        let Some(head) = self.head else {
+            return Ok(None);
+        };
+        for sequence in sequence.max(self.tail)..=head {
+            if let Some(opened) = self.load(flash, sequence)? {
+                return Ok(Some(opened));
+            }
         }
+        Ok(None)
+    }
+
+    /// Finds the newest sector whose base is not above `number`, by binary search; sectors that cannot be read are
+    /// stepped over.
+    pub(crate) fn locate<F: NorFlash>(
+        &self,
+        flash: &mut F,
+        number: u64,
+    ) -> Result<Option<Opened>, Fault> {
+        let Some(head) = self.head else {
+            return Ok(None);
+        };
+        let (mut low, mut end) = (self.tail, head + 1);
+        let mut found = None;
+        while low < end {
+            let middle = low + (end - low) / 2;
+            let mut probe = middle;
+            let opened = loop {
+                let opened = self.load(flash, probe)?;
+                if opened.is_some() || probe == low {
+                    break opened;
+                }
+                probe -= 1;
+            };
+            match opened {
+                Some(opened) if opened.base > number => end = probe,
+                Some(opened) => {
+                    low = middle + 1;
+                    found = Some(opened);
+                }
+                None => low = middle + 1,
+            }
+        }
+        Ok(found)
     }
 
     /// Starts a walk through the entries of a sector.
-    pub(crate) fn walk(&self, counter: u32) -> Walk {
-        Walk {
-            start: self.start(counter),
-            at: HEADER_BYTES,
-            buffer: [0; ENTRY_BYTES_MAX],
-            torn: false,
+    pub(crate) fn walk(&self, opened: &Opened) -> Walk {
+        Walk::new(
+            self.address(opened.sequence),
+            opened.entries_at(),
+            self.place.torn_bytes_max,
+        )
+    }
+
+    /// Lets the head take entries from `position` on.
+    pub(crate) fn resume(&mut self, position: u32) {
+        if self.missing == 0 {
+            self.position = position;
         }
     }
 
-    /// Reads the header of the sector with that counter; `None` where it is not in the ring.
-    pub(crate) fn header<F: NorFlash>(
+    /// Returns how many of the newest sectors cannot be read.
+    pub(crate) fn missing(&self) -> u64 {
+        self.missing
+    }
+
+    /// Counts sectors with more in them than an opening of `opening_bytes` and a torn one leave.
+    ///
+    /// In a ring none of whose sectors can be read these are the ones that were opened once.
+    pub(crate) fn sectors_with_entries<F: NorFlash>(
         &self,
         flash: &mut F,
-        counter: u32,
-    ) -> Result<Option<SectorHeader>, FlashFault> {
-        let header = self.header_at(flash, counter % self.sectors)?;
-        Ok(header.filter(|header| header.counter == counter))
+        opening_bytes: usize,
+    ) -> Result<u64, Fault> {
+        let mut count = 0;
+        for sequence in 0..self.place.sectors.into() {
+            let behind = sector::whole_bytes(opening_bytes) as u32;
+            count += u64::from(!sector::is_blank(flash, self.address(sequence), behind)?);
+        }
+        Ok(count)
     }
 
-    fn header_at<F: NorFlash>(
-        &self,
-        flash: &mut F,
-        index: u32,
-    ) -> Result<Option<SectorHeader>, FlashFault> {
-        let mut bytes = [0; HEADER_BYTES as usize];
-        flash
-            .read((self.base + index) * SECTOR_BYTES, &mut bytes)
-            .map_err(|_| FlashFault)?;
-        let counter = u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
-        let crc = CRC.checksum(&bytes[..16]).to_le_bytes();
-        let good = bytes[..3] == MAGIC
-            && bytes[3] == self.kind
-            && bytes[16..] == crc
-            && counter % self.sectors == index;
-        Ok(good.then(|| SectorHeader {
-            counter,
-            first: u64::from_le_bytes(bytes[8..16].try_into().expect("eight bytes")),
-        }))
+    /// Returns the bytes between tail and the next entry.
+    pub(crate) fn used_bytes(&self) -> u32 {
+        let Some(head) = self.head else { return 0 };
+        (head - self.tail) as u32 * SECTOR_BYTES + self.position
     }
 
-    const fn start(&self, counter: u32) -> u32 {
-        (self.base + counter % self.sectors) * SECTOR_BYTES
-    }
-
-    /// Tells whether entries with payloads of these lengths still fit into the newest sector.
+    /// Tells whether entries with payloads of these lengths fit into the head.
     pub(crate) fn fits(&self, lengths: &[usize]) -> bool {
         let bytes: usize = lengths.iter().map(|&length| entry_bytes(length)).sum();
-        self.head.is_some() && self.offset as usize + bytes <= SECTOR_BYTES as usize
+        self.head.is_some() && self.position as usize + bytes <= MARK_AT as usize
     }
 
-    /// Returns the counter of the sector that the next [`advance`](Self::advance) overwrites, if there is one.
-    pub(crate) fn doomed(&self) -> Option<u32> {
-        (self.head? + 1).checked_sub(self.sectors)
-    }
-
-    /// Erases the next sector and gives it a header.
-    ///
-    /// The ring's head moves only with the first entry: see [`mount`](Self::mount).
-    pub(crate) fn advance<F: NorFlash>(
+    /// Opens the next sector, which erases the oldest of a full ring.
+    pub(crate) fn open<F: NorFlash>(
         &mut self,
         flash: &mut F,
-        first: u64,
-    ) -> Result<Opened, FlashFault> {
-        let counter = self.head.map_or(0, |head| head + 1);
-        let start = self.start(counter);
-        // Whatever happens, nothing more is written behind what is there.
-        self.offset = SECTOR_BYTES;
-        flash
-            .erase(start, start + SECTOR_BYTES)
-            .map_err(|_| FlashFault)?;
-        let mut header = [0; HEADER_BYTES as usize];
-        header[..3].copy_from_slice(&MAGIC);
-        header[3] = self.kind;
-        header[4..8].copy_from_slice(&counter.to_le_bytes());
-        header[8..16].copy_from_slice(&first.to_le_bytes());
-        let crc = CRC.checksum(&header[..16]);
-        header[16..].copy_from_slice(&crc.to_le_bytes());
-        flash.write(start, &header).map_err(|_| FlashFault)?;
-        Ok(Opened { counter })
+        base: u64,
+        opening: &[u8],
+    ) -> Result<(), Fault> {
+        self.position = MARK_AT;
+        let first = self.head.map_or(0, |head| head + 1);
+        let mut result = Err(Fault::Other);
+        // The head itself must stay.
+        let attempts = OPEN_ATTEMPTS.min(u64::from(self.place.sectors) - 1);
+        for sequence in first..first + attempts {
+            result = self.try_open(flash, sequence, base, opening);
+            if result.is_ok() {
+                break;
+            }
+        }
+        self.find_tail(flash)?;
+        result
     }
 
-    /// Writes the first entry of a sector that was just opened; the ring's head moves to it.
-    pub(crate) fn begin<F: NorFlash>(
+    fn try_open<F: NorFlash>(
         &mut self,
         flash: &mut F,
-        opened: Opened,
-        kind: u8,
-        payload: &[u8],
-    ) -> Result<(), FlashFault> {
-        let start = self.start(opened.counter);
-        let bytes = program(flash, start + HEADER_BYTES, kind, payload)?;
-        self.head = Some(opened.counter);
-        self.offset = HEADER_BYTES + bytes;
+        sequence: u64,
+        base: u64,
+        opening: &[u8],
+    ) -> Result<(), Fault> {
+        let stated = u32::try_from(sequence).map_err(|_| Fault::OutOfBounds)?;
+        let at = self.address(sequence);
+        // Formatting has erased every sector; in the first round that still holds.
+        if sequence >= u64::from(self.place.sectors) || !sector::is_blank(flash, at, 0)? {
+            sector::erase(flash, at)?;
+        }
+        let place = (stated, base);
+        let position = sector::open(flash, at, self.place.ring, &self.identity, place, opening)?;
+        if let Some(before) = self.head.replace(sequence) {
+            // Without its mark the ring is as safe but for damage to this very header; a sector too worn to take the
+            // mark must not stop the ring.
+            let _ = sector::close(flash, self.address(before));
+        }
+        self.missing = 0;
+        self.is_predecessor_closed = true;
+        self.position = position;
         Ok(())
     }
 
-    /// Writes an entry behind the last one.
+    /// Programs an entry behind the last one; it is durable when this returns.
     ///
     /// # Panics
     /// When it does not fit; ask [`fits`](Self::fits) first.
     pub(crate) fn append<F: NorFlash>(
         &mut self,
         flash: &mut F,
-        kind: u8,
+        kind: Kind,
         payload: &[u8],
-    ) -> Result<(), FlashFault> {
+    ) -> Result<u32, Fault> {
         assert!(
             self.fits(&[payload.len()]),
             "the entry does not fit into the sector"
         );
-        let start = self.start(self.head.expect("a ring that takes entries has a head"));
-        let offset = core::mem::replace(&mut self.offset, SECTOR_BYTES);
-        let bytes = program(flash, start + offset, kind, payload)?;
-        self.offset = offset + bytes;
-        Ok(())
-    }
-
-    /// Writes an entry, in a sector of its own beginning where it does not fit into the newest.
-    pub(crate) fn push<F: NorFlash>(
-        &mut self,
-        flash: &mut F,
-        first: u64,
-        kind: u8,
-        payload: &[u8],
-    ) -> Result<(), FlashFault> {
-        if self.fits(&[payload.len()]) {
-            return self.append(flash, kind, payload);
+        let head = self.head.expect("a ring that takes entries has a head");
+        if !self.is_predecessor_closed {
+            let _ = sector::close(flash, self.address(head - 1));
+            self.is_predecessor_closed = true;
         }
-        let opened = self.advance(flash, first)?;
-        self.begin(flash, opened, kind, payload)
+        let mut buffer = [0; ENTRY_BYTES_MAX];
+        let bytes = seal(&mut buffer, kind, payload);
+        // Should it fail, nothing may be programmed over what it left.
+        let offset = core::mem::replace(&mut self.position, MARK_AT);
+        sector::program(flash, self.address(head) + offset, &buffer[..bytes])?;
+        self.position = offset + bytes as u32;
+        Ok(offset)
     }
-}
 
-/// A sector with a header and nothing else.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    counter: u32,
-}
-
-fn program<F: NorFlash>(
-    flash: &mut F,
-    at: u32,
-    kind: u8,
-    payload: &[u8],
-) -> Result<u32, FlashFault> {
-    let mut buffer = [0; ENTRY_BYTES_MAX];
-    let bytes = entry_bytes(payload.len());
-    buffer[..2].copy_from_slice(&(payload.len() as u16).to_le_bytes());
-    buffer[2] = kind;
-    buffer[3] = check(&[buffer[0], buffer[1], buffer[2], 0]);
-    buffer[4..4 + payload.len()].copy_from_slice(payload);
-    let crc = CRC.checksum(&buffer[..bytes - 4]);
-    buffer[bytes - 4..bytes].copy_from_slice(&crc.to_le_bytes());
-    flash.write(at, &buffer[..bytes]).map_err(|_| FlashFault)?;
-    Ok(bytes as u32)
+    /// Starts a walk at the entry that [`append`](Self::append) put at `offset` of the head.
+    pub(crate) fn walk_from(&self, offset: u32) -> Option<Walk> {
+        Some(Walk::new(
+            self.address(self.head?),
+            offset,
+            self.place.torn_bytes_max,
+        ))
+    }
 }

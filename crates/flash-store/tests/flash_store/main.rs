@@ -1,0 +1,4 @@
+//! The flash store on a model flash.
+
+mod power_cuts;
+mod truth;

@@ -81,7 +81,10 @@ fn what_came_before_the_first_anchor_is_placed_as_late_as_possible() {
     let end = line.resolve(1, 500_000).unwrap();
     assert_eq!(end.utc_ms, T0);
     assert!(end.estimated);
-    assert!(end.uncertainty_ms > 365 * DAY_MS, "nothing bounds it from below");
+    assert!(
+        end.uncertainty_ms > 365 * DAY_MS,
+        "nothing bounds it from below"
+    );
 }
 
 #[test]
@@ -122,7 +125,10 @@ fn of_two_anchors_that_contradict_neither_is_certain() {
     assert_eq!(line.contradictory().len(), 1);
     let time = line.resolve(1, 1_000).unwrap();
     assert!(time.estimated);
-    assert!(time.uncertainty_ms >= 48_000, "the other may be right: {time:?}");
+    assert!(
+        time.uncertainty_ms >= 48_000,
+        "the other may be right: {time:?}"
+    );
     let average_ms = T0 + 25_500;
     assert!((time.utc_ms - average_ms).abs() > 20_000, "never averaged");
 }
@@ -174,18 +180,33 @@ fn absurd_facts_do_not_break_anything() {
 fn a_month_of_readings_is_placed_within_50_ms() {
     let spans: Vec<BootSpan> = (0..50).map(|boot| span(boot, 52_000_000)).collect();
     let anchors: Vec<Anchor> = (0..50)
-        .map(|boot| anchor(boot, boot as u32, 26_000_000, T0 + boot as i64 * 60_000_000, 2_000))
+        .map(|boot| {
+            anchor(
+                boot,
+                boot as u32,
+                26_000_000,
+                T0 + boot as i64 * 60_000_000,
+                2_000,
+            )
+        })
         .collect();
     let begun = std::time::Instant::now();
     let line = TimeLine::new(&spans, &anchors);
     let mut sum = 0;
     for boot in 0..50 {
         for index in 0..5_200u64 {
-            sum += line.resolve(boot, (index + 1) * 10_000).unwrap().uncertainty_ms;
+            sum += line
+                .resolve(boot, (index + 1) * 10_000)
+                .unwrap()
+                .uncertainty_ms;
         }
     }
     assert!(sum > 0);
-    assert!(begun.elapsed().as_millis() < 50, "{:?} for 260,000 readings", begun.elapsed());
+    assert!(
+        begun.elapsed().as_millis() < 50,
+        "{:?} for 260,000 readings",
+        begun.elapsed()
+    );
 }
 
 /// A history as it truly was: boots with gaps, each with a drift that changes half-way.
@@ -220,7 +241,9 @@ impl Truth {
         spans
             .map(|(boot, truth)| BootSpan {
                 // Received a minute after it ended.
-                received_offset_ms: Some((truth.end_ms() + 60_000.0) as i64 - truth.length_ms as i64),
+                received_offset_ms: Some(
+                    (truth.end_ms() + 60_000.0) as i64 - truth.length_ms as i64,
+                ),
                 ..span(boot as u32, truth.length_ms)
             })
             .collect()
@@ -239,8 +262,17 @@ impl Truth {
 
 fn truth() -> impl Strategy<Value = Truth> {
     let drift = -50e-6..50e-6f64;
-    let boot = (0..3_600_000u64, 20..2_000_000_000u64, [drift.clone(), drift]);
-    let told = (any::<prop::sample::Index>(), 0.0..1.0f64, 1..5_000u32, -1.0..1.0f64);
+    let boot = (
+        0..3_600_000u64,
+        20..2_000_000_000u64,
+        [drift.clone(), drift],
+    );
+    let told = (
+        any::<prop::sample::Index>(),
+        0.0..1.0f64,
+        1..5_000u32,
+        -1.0..1.0f64,
+    );
     let anchors = prop::collection::vec(told, 0..12);
     (prop::collection::vec(boot, 1..6), anchors).prop_map(|(boots, anchors)| {
         let mut at_ms = T0 as f64;

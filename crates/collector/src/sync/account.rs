@@ -123,6 +123,27 @@ pub(super) fn keep_session(secrets: &mut Secrets, server: &Server) -> Result<(),
     Ok(())
 }
 
+/// Returns the token that a meter's device has on the server; `None` where there is no such device, or where it proves
+/// itself otherwise. A fresh meter is given this token, so that the device and the meter belong together.
+///
+/// # Errors
+/// When the request fails.
+pub async fn token_on_server(
+    server: &Server,
+    device: DeviceId,
+) -> Result<Option<Secret>, SyncError> {
+    let Some(found) = server.device_named(&server_name(device)).await? else {
+        return Ok(None);
+    };
+    let token = server.access_token(&found.id).await?;
+    Ok(token.map(|token| Secret::new(token.to_string())))
+}
+
+/// Returns the name of a meter's device on a server: that of its access point.
+fn server_name(device: DeviceId) -> String {
+    format!("OFMON-{}", device.to_string().to_uppercase())
+}
+
 /// Finds a meter's device on the server, or creates it with the meter's token, and remembers which it is.
 ///
 /// # Errors
@@ -135,7 +156,7 @@ pub async fn link(
     device: DeviceId,
 ) -> Result<ServerDevice, SyncError> {
     let token = secrets.token(device).ok_or(SyncError::NoToken(device))?;
-    let name = format!("OFMON-{}", device.to_string().to_uppercase());
+    let name = server_name(device);
     let found = match server.device_named(&name).await? {
         Some(found) => {
             let known = server.access_token(&found.id).await?;

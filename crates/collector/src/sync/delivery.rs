@@ -14,14 +14,6 @@ use super::{
     state::{self, WindowRow},
 };
 
-/// What counting came to.
-enum Verdict {
-    /// Everything is on the server.
-    Stored,
-    /// The server lacks this many readings of some key.
-    Short { readings: u64 },
-}
-
 impl Run<'_> {
     /// Brings a window to the server and makes sure that it is there.
     pub(super) async fn deliver(
@@ -33,24 +25,23 @@ impl Run<'_> {
         let mut resends = 0;
         loop {
             self.send(&mut row, readings, resends > 0).await?;
-            match self.count(&row, readings, &expected).await? {
-                Verdict::Stored => break,
-                Verdict::Short { readings } if resends >= self.options.resends_max => {
-                    return Err(SyncError::Unverified { readings });
-                }
-                Verdict::Short { readings } => {
-                    tracing::warn!(
-                        readings,
-                        "the server lost what it acknowledged; sending it again"
-                    );
-                }
+            let lacking = self.lacking(&row, readings, &expected).await?;
+            if lacking == 0 {
+                break;
             }
-            resends += 1;
             let place = self.place;
             row.sent = 0;
             self.store
                 .run(move |store| state::set_sent(&store.connection, place, &row, 0))
                 .await?;
+            if resends >= self.options.resends_max {
+                return Err(SyncError::Unverified { readings: lacking });
+            }
+            tracing::warn!(
+                readings = lacking,
+                "the server lost what it acknowledged; sending it again"
+            );
+            resends += 1;
             self.tally.total += row.frozen.count;
             self.report.readings_resent += row.frozen.count;
         }
@@ -108,13 +99,14 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Counts a window on the server until it is complete, or until the count stops growing.
-    async fn count(
+    /// Counts a window on the server until it is complete or the count stops growing; returns how many readings some key
+    /// lacks then.
+    async fn lacking(
         &self,
         row: &WindowRow,
         readings: &Dated,
         expected: &BTreeMap<String, u64>,
-    ) -> Result<Verdict, SyncError> {
+    ) -> Result<u64, SyncError> {
         let keys: Vec<String> = expected.keys().cloned().collect();
         let mut waits = self.options.settle.iter();
         let mut most = 0;
@@ -131,10 +123,10 @@ impl Run<'_> {
                 // Others' points in the window would hide a loss from the count.
                 let exceeding = expected.iter().filter(|(key, count)| of(key) > **count);
                 let exceeding: Vec<&String> = exceeding.map(|(key, _)| key).collect();
-                lacking = self.lacking(row, readings, &exceeding).await?;
+                lacking = self.lacking_by_time(row, readings, &exceeding).await?;
             }
             if lacking == 0 {
-                return Ok(Verdict::Stored);
+                return Ok(0);
             }
             let total: u64 = counts.values().sum();
             if total > most {
@@ -143,13 +135,13 @@ impl Run<'_> {
             }
             match waits.next() {
                 Some(wait) => sleep(*wait).await,
-                None => return Ok(Verdict::Short { readings: lacking }),
+                None => return Ok(lacking),
             }
         }
     }
 
-    /// Counts the readings that some of these keys lack, by their timestamps.
-    async fn lacking(
+    /// Returns how many readings some of these keys lack, by their timestamps.
+    async fn lacking_by_time(
         &self,
         row: &WindowRow,
         readings: &Dated,

@@ -30,12 +30,16 @@ mod local;
 mod pace;
 mod plan;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
 use protocol::DeviceId;
 
-pub use account::{Account, ServerTotals, account, connect, link, login, logout, totals};
+pub use account::{
+    Account, ServerTotals, account, connect, link, login, logout, token_on_server, totals,
+};
 pub use engine::sync;
 pub use error::SyncError;
 pub use pace::Backoff;

@@ -98,6 +98,8 @@ mod tests {
 
     use super::*;
 
+    const NONE: [usize; 0] = [];
+
     #[test]
     fn what_was_begun_is_not_missing() {
         assert_eq!(missing(&[0..10], &[]), [0..10]);
@@ -152,7 +154,7 @@ mod tests {
 
     #[test]
     fn frozen_times_stay_within_half_an_interval() {
-        assert_eq!(moves(&[window(0, 5_000, false, false)]), []);
+        assert_eq!(moves(&[window(0, 5_000, false, false)]), NONE);
         assert_eq!(moves(&[window(0, 5_001, false, false)]), [0]);
         assert_eq!(moves(&[window(0, -5_001, false, false)]), [0]);
     }
@@ -162,10 +164,10 @@ mod tests {
         assert_eq!(moves(&[window(0, 500, true, false)]), [0]);
         assert_eq!(
             moves(&[window(0, 500, true, true)]),
-            [],
+            NONE,
             "still an estimate"
         );
-        assert_eq!(moves(&[window(0, 2, true, false)]), [], "it was right");
+        assert_eq!(moves(&[window(0, 2, true, false)]), NONE, "it was right");
         assert_eq!(moves(&[window(0, 60_000, true, true)]), [0]);
     }
 
@@ -175,7 +177,7 @@ mod tests {
             movable: false,
             ..window(0, 60_000, true, false)
         };
-        assert_eq!(moves(&[under_way]), []);
+        assert_eq!(moves(&[under_way]), NONE);
     }
 
     #[test]
@@ -190,7 +192,7 @@ mod tests {
             },
             ..window(0, 60_000, true, true)
         };
-        assert_eq!(moves(&[squeezed, wall]), []);
+        assert_eq!(moves(&[squeezed, wall]), NONE);
         assert_eq!(
             moves(&[squeezed, window(100_000, 200_000, false, false)]),
             [0, 1],

@@ -1,0 +1,93 @@
+//! `ofmon collect`: fetches what meters recorded since the last time.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::{
+    context::Context,
+    engine::{Engine, Visit},
+    exit::{self, Ending, Kind},
+    output::{Column, table},
+    progress::Bars,
+    stop,
+    views::device::CollectedView,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  ofmon collect                       all meters that are known and in range
+  ofmon collect cellar 020f6d000001   these two, by name or id
+  ofmon collect --json                what came, for programs
+
+Every block is stored before the next is asked for: a collection that breaks off keeps what came, and
+the next one goes on from there. Nothing is deleted on the meter.";
+
+/// Arguments of `collect`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Collect {
+    /// Meters by id or name; without any, all that are known and in range
+    #[arg(value_name = "METER", conflicts_with = "all")]
+    meters: Vec<String>,
+    /// All meters that are known and in range, said aloud
+    #[arg(long)]
+    all: bool,
+}
+
+impl Collect {
+    /// Collects and says what came; fails when not all came.
+    pub(crate) async fn run(self, context: &Context) -> Result<()> {
+        let engine = Engine::open(context)?;
+        let wanted = match self.meters.as_slice() {
+            [] => None,
+            meters => Some(engine.find(meters)?),
+        };
+        let bars = Bars::new(context.output, "readings");
+        let on_progress = Arc::new(move |device, done, total| bars.set(device, done, total));
+        let visits = stop::or_stopped(engine.collect(wanted.as_deref(), on_progress)).await?;
+        report(context, &visits)
+    }
+}
+
+/// Prints what the visits brought; fails when one of them did.
+pub(crate) fn report(context: &Context, visits: &[Visit]) -> Result<()> {
+    let views: Vec<CollectedView> = visits.iter().map(CollectedView::of).collect();
+    context.output.print(&views, |views| text(views))?;
+    let failures = visits.iter().filter_map(|visit| visit.ended.as_ref().err());
+    let failed: Vec<Kind> = failures.map(|error| Ending::of(error).kind).collect();
+    let hint = "what came is kept; the next `ofmon collect` goes on";
+    exit::conclude(
+        &failed,
+        views.len(),
+        "meters were not collected to the end",
+        hint,
+    )
+}
+
+fn text(views: &[CollectedView]) -> String {
+    let columns = [
+        Column::Text("meter"),
+        Column::Text("name"),
+        Column::Number("new readings"),
+        Column::Number("kB"),
+        Column::Number("seconds"),
+        Column::Text("result"),
+    ];
+    let row = |view: &CollectedView| {
+        let result = view
+            .error
+            .as_ref()
+            .map_or("done", |error| error.message.as_str());
+        vec![
+            view.device.to_string(),
+            view.name.clone(),
+            view.readings.to_string(),
+            format!("{:.1}", view.bytes as f64 / 1e3),
+            format!("{:.1}", view.seconds),
+            result.to_owned(),
+        ]
+    };
+    table(&columns, views.iter().map(row))
+}

@@ -1,0 +1,15 @@
+//! The commands, one a file: arguments with their help, and what is done.
+
+pub(crate) mod account;
+pub(crate) mod collect;
+pub(crate) mod demo;
+pub(crate) mod demo_report;
+pub(crate) mod devices;
+pub(crate) mod export;
+pub(crate) mod readings;
+pub(crate) mod scan;
+pub(crate) mod serve;
+pub(crate) mod setup;
+pub(crate) mod sim;
+pub(crate) mod status;
+pub(crate) mod sync;

@@ -1,0 +1,211 @@
+//! `ofmon sim`: meters on this computer, for trying and for tests.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use jiff::{Span, SpanRelativeTo};
+use serde::Serialize;
+use sim::{
+    fleet::{self, Load, Options, Progress},
+    registry::MeterEntry,
+};
+
+use crate::{
+    context::Context,
+    exit::Problem,
+    output::{Column, table},
+    progress::Work,
+    stop,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  ofmon sim --devices 3 --state /tmp/air
+      three households with a day of history, then they measure on until Ctrl-C
+  ofmon sim --devices 10 --state /tmp/air --days 60 --fast-history
+      two months of history in seconds, made of 10 s means instead of samples
+  ofmon sim --state /tmp/air --replay household_power_consumption.txt
+      one meter whose history is a load profile: minutes of date, time, kW, kvar and V, each through 2 kHz samples
+
+A meter keeps its flash in DIR/ID.flash: started again with the same DIR and seed, it goes on as after
+a power cut. DIR/meters.json says where the meters are; `--sim DIR` or OFMON_SIM leads the other commands there.";
+
+/// Arguments of `sim`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Sim {
+    /// How many meters, 1 to 256
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    devices: usize,
+    /// Directory of the meters' flash files and of meters.json; made where it is missing
+    #[arg(long, value_name = "DIR")]
+    state: PathBuf,
+    /// Lets the load profile FILE flow through the meters instead of built-in households; all of it becomes history
+    #[arg(long, value_name = "FILE")]
+    replay: Option<PathBuf>,
+    /// Days of history before the present begins [default: 1]
+    #[arg(long, value_name = "D", conflicts_with = "replay")]
+    days: Option<u32>,
+    /// Length of that history as a span, such as 36h or 14d
+    #[arg(long, value_name = "SPAN", conflicts_with_all = ["replay", "days"], value_parser = parse_span)]
+    history: Option<Duration>,
+    /// Makes history of 10 s means instead of samples: a hundred times faster, and not a test of measuring
+    #[arg(long)]
+    fast_history: bool,
+    /// Seconds of history in a second; 0 is as fast as it goes
+    #[arg(long, value_name = "X", default_value_t = 0.0)]
+    speed: f64,
+    /// Lets the meters accept a clock that shows a time before this program was built
+    #[arg(long)]
+    simulated_clock: bool,
+    /// Makes other households; the same seed makes the same
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    seed: u64,
+}
+
+/// What the program says about itself when the meters are ready.
+#[derive(Serialize)]
+struct Ready<'a> {
+    state: &'a std::path::Path,
+    meters: Vec<Meter<'a>>,
+    /// Pairs of samples behind the history; null while history is still being made.
+    samples: Option<u64>,
+    /// Whether history was made of means instead of samples.
+    fast_history: bool,
+}
+
+/// A meter that answers; its password stays in `meters.json`.
+#[derive(Serialize)]
+struct Meter<'a> {
+    id: String,
+    ssid: &'a str,
+    url: &'a str,
+}
+
+impl Sim {
+    /// Simulates until the user ends it.
+    pub(crate) async fn run(self, context: &Context) -> Result<()> {
+        let options = self.options()?;
+        let mut report = Report::new(context, &options);
+        let mut failed = None;
+        fleet::run(&options, stop::asked(), |progress| {
+            if let Err(error) = report.hear(progress) {
+                failed.get_or_insert(error);
+            }
+        })
+        .await?;
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn options(self) -> Result<Options> {
+        if !(self.speed >= 0.0 && self.speed.is_finite()) {
+            return Err(
+                Problem::usage("--speed is a number from 0 on", "0 is as fast as it goes").into(),
+            );
+        }
+        let days = |days: u32| Duration::from_secs(u64::from(days) * 86_400);
+        Ok(Options {
+            devices: self.devices,
+            state: self.state,
+            load: self.replay.map_or(Load::Recipes, Load::Profile),
+            history: self.history.unwrap_or_else(|| days(self.days.unwrap_or(1))),
+            fast_history: self.fast_history,
+            speed: self.speed,
+            simulated_clock: self.simulated_clock,
+            seed: self.seed,
+        })
+    }
+}
+
+/// Tells the user how far the fleet is.
+struct Report<'a> {
+    context: &'a Context,
+    options: &'a Options,
+    history: Option<Work>,
+    /// Meters that answer, until they are told of.
+    ready: Vec<MeterEntry>,
+}
+
+impl<'a> Report<'a> {
+    fn new(context: &'a Context, options: &'a Options) -> Self {
+        Self {
+            context,
+            options,
+            history: None,
+            ready: Vec::new(),
+        }
+    }
+
+    fn hear(&mut self, progress: Progress) -> Result<()> {
+        match progress {
+            Progress::History { done, total, .. } => {
+                let begin = || Work::begin(self.context.output, "history", "s");
+                self.history
+                    .get_or_insert_with(begin)
+                    .set(done.as_secs(), total.as_secs());
+                Ok(())
+            }
+            Progress::Ready(meters) if self.options.speed > 0.0 => self.tell(&meters, None),
+            Progress::Ready(meters) => {
+                self.ready = meters;
+                Ok(())
+            }
+            Progress::Live { samples } => {
+                self.history = None;
+                match std::mem::take(&mut self.ready) {
+                    meters if meters.is_empty() => Ok(()),
+                    meters => self.tell(&meters, Some(samples)),
+                }
+            }
+        }
+    }
+
+    fn tell(&self, meters: &[MeterEntry], samples: Option<u64>) -> Result<()> {
+        let document = Ready {
+            state: &self.options.state,
+            meters: meters
+                .iter()
+                .map(|entry| Meter {
+                    id: entry.id.to_string(),
+                    ssid: &entry.ssid,
+                    url: &entry.url,
+                })
+                .collect(),
+            samples,
+            fast_history: self.options.fast_history,
+        };
+        self.context.output.print(&document, |ready| {
+            let columns = [
+                Column::Text("meter"),
+                Column::Text("access point"),
+                Column::Text("address"),
+            ];
+            let row = |meter: &Meter<'_>| {
+                vec![
+                    meter.id.clone(),
+                    meter.ssid.to_owned(),
+                    meter.url.to_owned(),
+                ]
+            };
+            let mut text = table(&columns, ready.meters.iter().map(row));
+            if ready.fast_history {
+                text.push_str("\n\nHistory was made above the sampling level, of 10 s means.");
+            }
+            let state = ready.state.display();
+            text.push_str(&format!(
+                "\n\nCollect from them with `--sim {state}` or OFMON_SIM={state}. Ctrl-C ends them."
+            ));
+            text
+        })
+    }
+}
+
+/// Reads a length of time; a day has 24 hours.
+fn parse_span(text: &str) -> Result<Duration> {
+    let span: Span = text.parse().context("no length of time: 36h and 14d are")?;
+    let duration = span
+        .to_duration(SpanRelativeTo::days_are_24_hours())
+        .context("no fixed length of time")?;
+    Duration::try_from(duration).context("a negative length of time")
+}

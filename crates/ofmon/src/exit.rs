@@ -1,0 +1,380 @@
+//! How a command ends: the one place that knows exit codes, error words and HTTP statuses.
+//!
+//! Commands return `anyhow::Error`; [`Ending::of`] finds out what kind of failure it is. The command line, `--json` and
+//! the web server all say it from there, so that a program sees the same word everywhere.
+
+use std::{error::Error as StdError, fmt, io};
+
+use axum::http::StatusCode;
+use collector::{
+    client::ClientError, meters::MetersError, secrets::SecretsError, setup::SetupError,
+    store::StoreError, sync::SyncError, thingsboard::ServerError,
+};
+use serde::Serialize;
+
+/// What kind of failure it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Anything that has no kind of its own.
+    Failed,
+    /// Some of several things were done.
+    Partial,
+    /// The call was wrong; nothing was tried.
+    Usage,
+    /// What was named does not exist.
+    NotFound,
+    /// A meter or server did not answer.
+    Unreachable,
+    /// A meter or server refused the credentials.
+    Refused,
+    /// Data is damaged or not what it should be.
+    Corrupt,
+    /// The local store could not be used.
+    Storage,
+    /// The user ended the command.
+    Interrupted,
+}
+
+impl Kind {
+    /// Returns the exit code of the program.
+    pub(crate) const fn exit_code(self) -> u8 {
+        match self {
+            Self::Failed | Self::Partial => 1,
+            Self::Usage | Self::NotFound => 2,
+            Self::Unreachable => 3,
+            Self::Refused => 4,
+            Self::Corrupt => 5,
+            Self::Storage => 6,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// Returns the stable word in JSON.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Partial => "partial",
+            Self::Usage => "usage",
+            Self::NotFound => "not_found",
+            Self::Unreachable => "unreachable",
+            Self::Refused => "refused",
+            Self::Corrupt => "corrupt",
+            Self::Storage => "storage",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// Returns the status of the web server's answer.
+    pub(crate) const fn http_status(self) -> StatusCode {
+        match self {
+            Self::Usage => StatusCode::BAD_REQUEST,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Refused | Self::Unreachable => StatusCode::BAD_GATEWAY,
+            Self::Interrupted => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Failed | Self::Partial | Self::Corrupt | Self::Storage => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        }
+    }
+}
+
+impl From<collector::Kind> for Kind {
+    fn from(kind: collector::Kind) -> Self {
+        match kind {
+            collector::Kind::Usage => Self::Usage,
+            collector::Kind::NotFound => Self::NotFound,
+            collector::Kind::Unreachable => Self::Unreachable,
+            collector::Kind::Refused => Self::Refused,
+            collector::Kind::Corrupt => Self::Corrupt,
+            collector::Kind::Storage => Self::Storage,
+            collector::Kind::Partial => Self::Partial,
+            collector::Kind::Failed => Self::Failed,
+        }
+    }
+}
+
+/// A failure of the program itself, with what to do about it.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    kind: Kind,
+    message: String,
+    hint: &'static str,
+    reported: bool,
+}
+
+impl Problem {
+    /// Makes a failure; `hint` says what to do, empty where nothing can be said.
+    pub(crate) fn new(kind: Kind, message: impl Into<String>, hint: &'static str) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            hint,
+            reported: false,
+        }
+    }
+
+    /// Says that the document on standard output tells of the failure already.
+    pub(crate) fn reported(self) -> Self {
+        Self {
+            reported: true,
+            ..self
+        }
+    }
+
+    /// Makes a failure of a wrong call.
+    pub(crate) fn usage(message: impl Into<String>, hint: &'static str) -> Self {
+        Self::new(Kind::Usage, message, hint)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl StdError for Problem {}
+
+/// How a command that failed ends, in words for people and programs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ending {
+    /// The kind of failure.
+    pub(crate) kind: Kind,
+    /// What went wrong, causes included.
+    pub(crate) message: String,
+    /// What to do about it; may be empty.
+    pub(crate) hint: &'static str,
+    /// Whether a document on standard output told of it already; there is never a second one.
+    pub(crate) reported: bool,
+}
+
+/// `{"error":{…}}`, as the command line and the web server print it.
+#[derive(Debug, Serialize)]
+pub(crate) struct ErrorDocument {
+    /// What went wrong.
+    pub(crate) error: ErrorBody,
+}
+
+/// What went wrong, for programs and for people.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct ErrorBody {
+    /// A stable word.
+    pub(crate) code: &'static str,
+    /// A plain sentence.
+    pub(crate) message: String,
+    /// What to do about it; may be empty.
+    pub(crate) hint: &'static str,
+}
+
+impl Ending {
+    /// Finds out what kind of failure an error is, from the outermost cause that has one.
+    pub(crate) fn of(error: &anyhow::Error) -> Self {
+        // A problem may be the error itself or the context of another; only the error as a whole finds both.
+        let problem = error.downcast_ref::<Problem>();
+        let of_cause = || error.chain().find_map(classify);
+        let (kind, hint) = problem
+            .map(|problem| (problem.kind, problem.hint))
+            .or_else(of_cause)
+            .unwrap_or((Kind::Failed, ""));
+        let reported = problem.is_some_and(|problem| problem.reported);
+        Self {
+            kind,
+            message: sentence(error),
+            hint,
+            reported,
+        }
+    }
+
+    /// Returns the failure as a document of its own.
+    pub(crate) fn document(&self) -> ErrorDocument {
+        ErrorDocument { error: self.body() }
+    }
+
+    /// Returns the failure as a part of a document.
+    pub(crate) fn body(&self) -> ErrorBody {
+        ErrorBody {
+            code: self.kind.word(),
+            message: self.message.clone(),
+            hint: self.hint,
+        }
+    }
+}
+
+/// Tells whether an error only says that the reader of a pipe had enough, as in `ofmon export | head`.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    })
+}
+
+/// Ends a command that did several things and told of each: failed when one of them did, with the kind of failure where
+/// all failed alike.
+pub(crate) fn conclude(
+    failed: &[Kind],
+    total: usize,
+    what: &str,
+    hint: &'static str,
+) -> anyhow::Result<()> {
+    let Some(first) = failed.first() else {
+        return Ok(());
+    };
+    let all_alike = failed.len() == total && failed.iter().all(|kind| kind == first);
+    let kind = if all_alike { *first } else { Kind::Partial };
+    Err(
+        Problem::new(kind, format!("{} of {total} {what}", failed.len()), hint)
+            .reported()
+            .into(),
+    )
+}
+
+fn classify(cause: &(dyn StdError + 'static)) -> Option<(Kind, &'static str)> {
+    if let Some(error) = cause.downcast_ref::<StoreError>() {
+        let hint = match error {
+            StoreError::Locked { .. } => {
+                "one process writes at a time: end the other one, or use its page"
+            }
+            StoreError::UnknownDevice(_) => "`ofmon devices` lists the meters that are known",
+            _ => "",
+        };
+        return Some((error.kind().into(), hint));
+    }
+    if let Some(error) = cause.downcast_ref::<ClientError>() {
+        let hint = match error {
+            ClientError::Unreachable(_) | ClientError::CutShort => {
+                "is it powered and in range? the next try goes on from here"
+            }
+            ClientError::Refused => {
+                "it was set up anew, or by someone else: a factory reset at the meter and `ofmon setup` make it yours"
+            }
+            _ => "",
+        };
+        return Some((error.kind().into(), hint));
+    }
+    if let Some(error) = cause.downcast_ref::<collector::Error>() {
+        // Its parts are found below it, but a part that only wraps its own cause is not.
+        return match error {
+            collector::Error::Store(error) => classify(error),
+            collector::Error::Client(error) => classify(error),
+            other => Some((other.kind().into(), "")),
+        };
+    }
+    if let Some(error) = cause.downcast_ref::<SyncError>() {
+        return match error {
+            SyncError::Store(error) => classify(error),
+            SyncError::NotSignedIn => Some((Kind::Usage, "`ofmon login` comes first")),
+            SyncError::NoToken(_) => Some((Kind::Refused, "`ofmon setup` makes meters yours")),
+            SyncError::Server(ServerError::SignInAgain) => {
+                Some((Kind::Refused, "`ofmon login` begins a new session"))
+            }
+            other => Some((other.kind().into(), "")),
+        };
+    }
+    let kind = None
+        .or_else(|| cause.downcast_ref().map(SecretsError::kind))
+        .or_else(|| cause.downcast_ref().map(MetersError::kind))
+        .or_else(|| cause.downcast_ref().map(SetupError::kind));
+    if let Some(kind) = kind {
+        return Some((kind.into(), ""));
+    }
+    if let Some(error) = cause.downcast_ref::<sim::Error>() {
+        return Some(match error {
+            sim::Error::Devices(_) | sim::Error::Profile(_) => (Kind::Usage, ""),
+            sim::Error::Mount(..) => (Kind::Corrupt, ""),
+            sim::Error::State(..) | sim::Error::Flash { .. } => (Kind::Storage, ""),
+            _ => (Kind::Failed, ""),
+        });
+    }
+    None
+}
+
+/// Joins an error with its causes; a cause that its effect already quotes is not said twice.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut said = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if said.is_empty() {
+            said = cause;
+        } else if !said.contains(&cause) {
+            said.push_str(": ");
+            said.push_str(&cause);
+        }
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn several_things_end_by_what_went_wrong() {
+        let ended = |failed: &[Kind]| {
+            let result = conclude(failed, 2, "meters failed", "");
+            result
+                .map_err(|error| Ending::of(&error))
+                .map_err(|ending| (ending.kind, ending.reported))
+        };
+        assert_eq!(ended(&[]), Ok(()));
+        assert_eq!(ended(&[Kind::Unreachable]), Err((Kind::Partial, true)));
+        assert_eq!(
+            ended(&[Kind::Unreachable, Kind::Refused]),
+            Err((Kind::Partial, true))
+        );
+        assert_eq!(
+            ended(&[Kind::Unreachable, Kind::Unreachable]),
+            Err((Kind::Unreachable, true))
+        );
+    }
+
+    #[test]
+    fn the_cause_with_a_kind_decides_and_no_cause_is_said_twice() {
+        let inner = anyhow::Error::new(Problem::new(
+            Kind::Refused,
+            "wrong token",
+            "set it up again",
+        ));
+        let error = Err::<(), _>(inner)
+            .context("meter 1: wrong token")
+            .context("collecting")
+            .unwrap_err();
+        let ending = Ending::of(&error);
+        assert_eq!(
+            (ending.kind, ending.hint),
+            (Kind::Refused, "set it up again")
+        );
+        assert_eq!(ending.message, "collecting: meter 1: wrong token");
+    }
+
+    #[test]
+    fn a_problem_that_is_the_context_of_another_error_decides_too() {
+        let problem = || Problem::usage("no such zone", "UTC is one").reported();
+        let error = Err::<(), _>(io::Error::other("not listed"))
+            .with_context(problem)
+            .unwrap_err();
+        let ending = Ending::of(&error.context("starting"));
+        assert_eq!(
+            (ending.kind, ending.hint, ending.reported),
+            (Kind::Usage, "UTC is one", true)
+        );
+        assert_eq!(ending.message, "starting: no such zone: not listed");
+    }
+
+    #[test]
+    fn an_error_without_a_kind_ends_with_1() {
+        assert_eq!(Ending::of(&anyhow::anyhow!("so")).kind.exit_code(), 1);
+    }
+
+    #[test]
+    fn a_broken_pipe_is_known_below_other_causes() {
+        let pipe =
+            anyhow::Error::new(io::Error::from(io::ErrorKind::BrokenPipe)).context("printing");
+        assert!(is_broken_pipe(&pipe));
+        assert!(!is_broken_pipe(&anyhow::Error::new(io::Error::from(
+            io::ErrorKind::NotFound
+        ))));
+    }
+}

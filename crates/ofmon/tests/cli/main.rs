@@ -1,0 +1,5 @@
+//! The program as its users run it: the real binary, real files, real sockets on loopback.
+
+mod help;
+mod program;
+mod serve;

@@ -187,6 +187,12 @@ impl<F: NorFlash> FlashStore<F> {
         self.layout.total_sectors() * SECTOR_BYTES
     }
 
+    /// Returns the flash below, for its counters.
+    #[must_use]
+    pub fn flash(&self) -> &F {
+        &self.flash
+    }
+
     /// Gives the flash back.
     #[must_use]
     pub fn into_flash(self) -> F {

@@ -112,9 +112,15 @@ impl Walk {
         if used_to == from {
             return Ok(Step::End((from < MARK_AT).then_some(from)));
         }
-        let bytes = used_to - from;
+        let mut bytes = used_to - from;
         let writes = bytes.div_ceil(self.torn_bytes_max);
-        let is_torn_write = writes <= TORN_WRITES_MAX;
+        let mut is_torn_write = writes <= TORN_WRITES_MAX;
+        if is_erased(self.bytes(flash, from, WORD_BYTES)?) {
+            // An entry that was whole once has a tag, and bits that age are cleared, not set: nothing was ever here but
+            // torn writes, whatever cleared a bit further on.
+            is_torn_write = true;
+            bytes = bytes.min(self.torn_bytes_max);
+        }
         // A torn write may have weakened bytes that still read as erased: nothing is programmed where it was to go.
         let behind = from + writes * self.torn_bytes_max;
         self.offset = if is_torn_write { behind } else { MARK_AT }.min(MARK_AT);

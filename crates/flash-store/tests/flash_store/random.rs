@@ -1,0 +1,180 @@
+//! Anything at random: operations with cuts against the truth, and images that no store wrote.
+
+use flash_store::{FlashStore, RunParams};
+use nor_model::{Nor, SECTOR_BYTES, Torn};
+use proptest::{collection::vec, prelude::*};
+use protocol::{ChannelReading, Seq, event::What, limits::BLOCK_BYTES_MAX};
+
+use crate::truth::{CAPACITY_BYTES, Op, PARAMS, Truth, format, mount};
+
+fn any_op() -> impl Strategy<Value = Op> {
+    let other = RunParams {
+        interval_ms: 60_000,
+        power_unit_mw: 100,
+        calibration: 9,
+    };
+    prop_oneof![
+        20 => Just(Op::Append(PARAMS, 10_000)),
+        2 => (1..100_000u64).prop_map(|step_ms| Op::Append(PARAMS, step_ms)),
+        2 => Just(Op::Append(other, 60_000)),
+        2 => Just(Op::Boot),
+        2 => (0..=100u64).prop_map(Op::Acknowledge),
+        2 => (0..=512usize).prop_map(Op::Config),
+        3 => Just(Op::Event),
+    ]
+}
+
+/// Some operations many times over, then a cut at one of the next flash operations, or none.
+fn any_boot() -> impl Strategy<Value = (Vec<(Op, usize)>, Option<(u64, usize)>, u64)> {
+    let ops = vec((any_op(), 1..60usize), 1..8);
+    let cut = proptest::option::of((0..120u64, 0..3usize));
+    (ops, cut, any::<u64>())
+}
+
+/// What may be gone is only what a full ring needs: the oldest of its sectors.
+fn allow_a_sector(truth: &mut Truth, store: &FlashStore<Nor>) {
+    let (oldest, next) = (store.oldest().0, store.next().0);
+    let sectors_used = store.used_bytes() / SECTOR_BYTES as u32;
+    if oldest > truth.may_be_gone_below && sectors_used >= 4 {
+        assert!(next - oldest >= 100, "most of the ring stays");
+        truth.may_be_gone_below = oldest;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn a_store_agrees_with_the_truth_whatever_happens(
+        channels in 1..=3u8,
+        boots in vec(any_boot(), 1..8),
+    ) {
+        let (store, mut truth) = format(channels);
+        let mut nor = store.into_flash();
+        for (ops, cut, seed) in boots {
+            if let Some((operation, torn)) = cut {
+                nor.cut_at(operation, Torn::ALL[torn], seed);
+            }
+            let mut store = mount(nor);
+            let ops = ops.into_iter().flat_map(|(op, count)| vec![op; count]);
+            for op in ops {
+                if !truth.apply(&mut store, &op) {
+                    break;
+                }
+            }
+            nor = store.into_flash();
+            nor.power_on();
+            let mut store = mount(nor);
+            allow_a_sector(&mut truth, &store);
+            truth.check(&mut store);
+            nor = store.into_flash();
+            prop_assert_eq!(nor.counters().violations, 0);
+            prop_assert_eq!(nor.counters().reprogrammed_bytes, 0);
+        }
+    }
+}
+
+/// Uses everything that a store has, in bounded time; what it answers is its own matter.
+fn exercise(nor: Nor) {
+    let Ok(mut store) = FlashStore::mount(nor) else {
+        return;
+    };
+    let mut buffer = [0; BLOCK_BYTES_MAX];
+    let mut from = store.oldest();
+    for _ in 0..CAPACITY_BYTES {
+        let Ok(Some(length)) = store.read_block(from, &mut buffer) else {
+            break;
+        };
+        let block =
+            protocol::block::Block::parse(&buffer[..length]).expect("what it gives is a block");
+        assert!(block.range().end > from.0, "reading gets on");
+        from = Seq(block.range().end);
+    }
+    let _ = store.events(0, &mut |_| true);
+    let _ = store.config_read(&mut buffer);
+    let channels = vec![ChannelReading::default(); store.registers().len()];
+    for turn in 0..200u64 {
+        let _ = store.start_boot();
+        let _ = store.append(&PARAMS, turn * 10_000, &channels);
+        let _ = store.acknowledge(store.next());
+        let _ = store.event_append(1, turn, What::SetUp);
+        let _ = store.config_write(&[turn as u8; 300]);
+    }
+    let mut held = [0; 512];
+    assert_eq!(store.config_read(&mut held), Ok(Some(300)));
+    let nor = store.into_flash();
+    assert_eq!(nor.counters().violations, 0);
+    assert_eq!(
+        nor.counters().reprogrammed_bytes,
+        0,
+        "nothing is programmed over what lies there"
+    );
+}
+
+/// A change to an image: fill, copy or exchange.
+#[derive(Clone, Debug)]
+enum Change {
+    Fill(usize, usize, u8),
+    Noise(usize, Vec<u8>),
+    CopySector(usize, usize),
+}
+
+fn any_change() -> impl Strategy<Value = Change> {
+    let sectors = CAPACITY_BYTES / SECTOR_BYTES;
+    prop_oneof![
+        (
+            0..CAPACITY_BYTES,
+            1..6000usize,
+            prop_oneof![Just(0u8), Just(0xff), any::<u8>()]
+        )
+            .prop_map(|(at, length, byte)| Change::Fill(at, length, byte)),
+        (0..CAPACITY_BYTES, vec(any::<u8>(), 1..300))
+            .prop_map(|(at, bytes)| Change::Noise(at, bytes)),
+        (0..sectors, 0..sectors).prop_map(|(from, to)| Change::CopySector(from, to)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn noise_is_no_store_and_does_no_harm(bytes in vec(any::<u8>(), CAPACITY_BYTES)) {
+        exercise(Nor::from_bytes(bytes));
+    }
+
+    #[test]
+    fn a_store_that_was_tampered_with_does_no_harm(
+        fill in 0..900usize,
+        channels in 1..=3u8,
+        changes in vec(any_change(), 1..12),
+    ) {
+        let (mut store, mut truth) = format(channels);
+        for turn in 0..fill {
+            let op = match turn % 40 {
+                0 => Op::Event,
+                1 => Op::Config(100),
+                2 => Op::Boot,
+                _ => Op::Append(PARAMS, 10_000),
+            };
+            prop_assert!(truth.apply(&mut store, &op));
+        }
+        let mut image = store.into_flash().bytes().to_vec();
+        for change in changes {
+            match change {
+                Change::Fill(at, length, byte) => {
+                    let end = (at + length).min(image.len());
+                    image[at..end].fill(byte);
+                }
+                Change::Noise(at, bytes) => {
+                    let end = (at + bytes.len()).min(image.len());
+                    image[at..end].copy_from_slice(&bytes[..end - at]);
+                }
+                Change::CopySector(from, to) => {
+                    let from = from * SECTOR_BYTES;
+                    image.copy_within(from..from + SECTOR_BYTES, to * SECTOR_BYTES);
+                }
+            }
+        }
+        exercise(Nor::from_bytes(image));
+    }
+}

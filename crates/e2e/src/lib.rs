@@ -5,7 +5,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`program`] | building and running `ofmon`, collector side |
+//! | [`program`] | running `ofmon`, collector side |
 //! | [`meters`] | a running `ofmon sim` |
 //! | [`truth`] | what the flash of a meter and a load profile say |
 //! | [`exported`] | what `ofmon export` says |

@@ -1,44 +1,36 @@
-//! Building and running `ofmon`, collector side.
+//! Running `ofmon`, collector side.
 
 use std::{
     env, fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::OnceLock,
 };
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-/// Returns the path of an `ofmon` that is up to date with the sources, built like the caller.
+/// Returns the path of `ofmon`: `OFMON_BIN`, or the one that was built beside the caller.
+///
+/// It is not built from here: Cargo would choose other features for it than for the whole workspace, and build
+/// everything twice. `cargo test --workspace` and `./x` build it first.
 ///
 /// # Errors
-/// When it cannot be built.
-pub fn binary() -> Result<&'static Path> {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    if let Some(path) = BINARY.get() {
-        return Ok(path);
+/// When there is none.
+pub fn binary() -> Result<PathBuf> {
+    if let Some(path) = env::var_os("OFMON_BIN") {
+        return Ok(path.into());
     }
     let own = env::current_exe()?;
-    let profile_dir = own
-        .ancestors()
-        .find(|dir| dir.join("deps").is_dir())
-        .context("this program does not lie in a Cargo target directory")?;
-    let target_dir = profile_dir
-        .parent()
-        .context("a profile directory has a parent")?;
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
-    build
-        .args(["build", "--quiet", "--package", "ofmon", "--target-dir"])
-        .arg(target_dir);
-    build.current_dir(env!("CARGO_MANIFEST_DIR"));
-    if profile_dir.ends_with("release") {
-        build.arg("--release");
-    }
-    ensure!(build.status()?.success(), "ofmon does not build");
+    let profile_dir = own.ancestors().find(|dir| dir.join("deps").is_dir());
+    let profile_dir =
+        profile_dir.context("this program does not lie in a Cargo target directory")?;
     let path = profile_dir.join(format!("ofmon{}", env::consts::EXE_SUFFIX));
-    Ok(BINARY.get_or_init(|| path))
+    ensure!(
+        path.exists(),
+        "{} is missing: `cargo build --package ofmon` makes it",
+        path.display()
+    );
+    Ok(path)
 }
 
 /// Someone who collects: a data directory and the simulated air that is in range.

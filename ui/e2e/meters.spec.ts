@@ -43,6 +43,17 @@ test('meter_opens_by_keyboard_alone_and_back_leads_to_the_list', async ({ page, 
   await expect(page.getByRole('heading', { level: 1 })).toHaveText('Meters');
 });
 
+test('collect_fetches_from_the_meters_and_says_so', async ({ page, engine }) => {
+  await page.goto(engine.url);
+  const asked_ms = (await engine.get<{ now_ms: number }>('status')).now_ms;
+  await page.getByRole('button', { name: 'Collect now' }).click();
+  await expect(page.getByRole('button', { name: 'Collect now' })).toBeEnabled({ timeout: 30_000 });
+  await expect(page.locator('.result')).not.toBeEmpty();
+  await expect(page.locator('.result .bad')).toHaveCount(0);
+  const meters = await engine.get<{ last_collected_ms: number }[]>('devices');
+  for (const { last_collected_ms } of meters) expect(last_collected_ms).toBeGreaterThan(asked_ms - 1);
+});
+
 for (const colorScheme of ['light', 'dark'] as const) {
   test(`pages_pass_the_accessibility_rules_in_${colorScheme}`, async ({ page, engine }) => {
     await page.emulateMedia({ colorScheme });

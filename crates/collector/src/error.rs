@@ -5,7 +5,7 @@
 
 use crate::{
     client::ClientError, meters::MetersError, secrets::SecretsError, setup::SetupError,
-    store::StoreError,
+    store::StoreError, sync::SyncError,
 };
 
 /// What an error means to the one who asked.
@@ -65,6 +65,9 @@ pub enum Error {
     /// First-time setup.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// Sync to a server.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
 }
 
 impl Error {
@@ -77,6 +80,7 @@ impl Error {
             Self::Secrets(error) => error.kind(),
             Self::Meters(error) => error.kind(),
             Self::Setup(error) => error.kind(),
+            Self::Sync(error) => error.kind(),
         }
     }
 }

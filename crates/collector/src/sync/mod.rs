@@ -8,14 +8,14 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`account`] | signing in, linking meters to devices of a server |
-//! | [`engine`] | one meter's steps in their order |
-//! | [`delivery`] | one window: send, count, send again |
-//! | [`plan`] | what is missing and what must move: pure |
-//! | [`frozen`] | timestamps that are fixed for good: pure |
-//! | [`pace`] | batch size and waits: pure |
-//! | [`local`] | the store's readings, cut into windows |
-//! | [`state`] | the store's tables |
+//! | `account` | signing in, linking meters to devices of a server |
+//! | `engine` | one meter's steps in their order |
+//! | `delivery` | one window: send, count, send again |
+//! | `plan` | what is missing and what must move: pure |
+//! | `frozen` | timestamps that are fixed for good: pure |
+//! | `pace` | batch size and waits: pure |
+//! | `local` | the store's readings, cut into windows |
+//! | `state` | the store's tables |
 //!
 //! Times can improve after they were sent. A window moves when it was an estimate and is one no more, or when it is off
 //! by more than half an interval: the deletion of its old points is written down, done and counted, then its readings are

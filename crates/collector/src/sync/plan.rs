@@ -102,12 +102,21 @@ mod tests {
 
     #[test]
     fn what_was_begun_is_not_missing() {
-        assert_eq!(missing(&[0..10], &[]), [0..10]);
-        assert_eq!(missing(&[0..10], &[0..10]), []);
-        assert_eq!(missing(&[0..10], &[2..4, 6..7]), [0..2, 4..6, 7..10]);
-        assert_eq!(missing(&[0..3, 5..9], &[1..6]), [0..1, 6..9]);
-        assert_eq!(missing(&[5..9], &[0..2, 2..6, 8..20]), [6..8]);
-        assert_eq!(missing(&[], &[0..2]), []);
+        type Pairs<'a> = &'a [(u64, u64)];
+        let cases: [(Pairs, Pairs, Pairs); 6] = [
+            (&[(0, 10)], &[], &[(0, 10)]),
+            (&[(0, 10)], &[(0, 10)], &[]),
+            (&[(0, 10)], &[(2, 4), (6, 7)], &[(0, 2), (4, 6), (7, 10)]),
+            (&[(0, 3), (5, 9)], &[(1, 6)], &[(0, 1), (6, 9)]),
+            (&[(5, 9)], &[(0, 2), (2, 6), (8, 20)], &[(6, 8)]),
+            (&[], &[(0, 2)], &[]),
+        ];
+        let ranges = |pairs: Pairs| -> Vec<Range<u64>> {
+            pairs.iter().map(|(start, end)| *start..*end).collect()
+        };
+        for (held, begun, expected) in cases {
+            assert_eq!(missing(&ranges(held), &ranges(begun)), ranges(expected));
+        }
     }
 
     fn ranges(bits: &[bool]) -> Vec<Range<u64>> {

@@ -6,13 +6,13 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`address`] | which addresses are accepted |
-//! | [`error`] | what can go wrong |
-//! | [`transport`] | one request, one bounded answer |
-//! | [`session`] | signing in, tokens that run out |
-//! | [`devices`] | devices and their access tokens |
-//! | [`telemetry`] | upload, count, read, delete |
-//! | [`payload`] | readings in ThingsBoard's form |
+//! | `address` | which addresses are accepted |
+//! | `error` | what can go wrong |
+//! | `transport` | one request, one bounded answer |
+//! | `session` | signing in, tokens that run out |
+//! | `devices` | devices and their access tokens |
+//! | `telemetry` | upload, count, read, delete |
+//! | `payload` | readings in ThingsBoard's form |
 //!
 //! Everything that a server says is bounded and distrusted. Between here and the server there may be something else, such
 //! as the sign-in page of a public network, that answers 200 to everything: only an answer of the expected form counts.

@@ -23,7 +23,7 @@ impl Moments {
 
 impl Bench {
     /// Ends the sync after a while and opens everything anew, as a new process would; tells whether it was done by then.
-    async fn sync_for(&mut self, a_while: Duration) -> bool {
+    async fn sync_for(&mut self, a_while: Duration, spare: &SharedStore) -> bool {
         let done = {
             let options = &self.options;
             let mut progress = |_: Progress| {};
@@ -39,10 +39,8 @@ impl Bench {
             matches!(done, Ok(Ok(report)) if report.is_complete())
         };
         let path = self.directory.path().to_owned();
-        // The store that is put in its place for a moment is of no importance.
-        let aside = tempfile::tempdir().expect("a directory");
-        let spare = Store::open(aside.path()).expect("a store");
-        self.store = SharedStore::new(spare);
+        // The old one must go before its lock is free.
+        self.store = spare.clone();
         self.store = reopened(&path).await;
         self.secrets = Secrets::open(&path).expect("secrets");
         self.server = connect(&self.store.lock(), &self.secrets, QUICK).expect("a session");
@@ -52,7 +50,7 @@ impl Bench {
 
 #[tokio::test]
 async fn a_sync_that_is_ended_at_fifty_moments_loses_and_doubles_nothing() {
-    let mut bench = Bench::with_readings(4_000).await;
+    let mut bench = Bench::with_readings(3_000).await;
     bench.options.batch_readings = 40;
     bench.options.window_readings = 200;
     // Every request takes a while, so that most moments lie within one.
@@ -61,9 +59,13 @@ async fn a_sync_that_is_ended_at_fifty_moments_loses_and_doubles_nothing() {
         store_delay_ms: 3,
         ..Faults::default()
     });
+    let spare = Bench::new().await;
     let mut moments = Moments(1);
     let mut kills = 0;
-    while !bench.sync_for(moments.next(2_000..40_000)).await {
+    while !bench
+        .sync_for(moments.next(2_000..25_000), &spare.store)
+        .await
+    {
         kills += 1;
         assert!(kills < 2_000, "it never gets anywhere");
     }
@@ -77,8 +79,8 @@ async fn a_sync_that_is_ended_at_fifty_moments_loses_and_doubles_nothing() {
 #[tokio::test]
 async fn a_move_that_is_ended_at_any_moment_loses_and_doubles_nothing() {
     let mut bench = Bench::new().await;
-    bench.put(LIFE, 0, 1, INTERVAL_MS, 1_200, 1);
-    bench.put(LIFE, 1_200, 2, INTERVAL_MS, 200, 1);
+    bench.put(LIFE, 0, 1, INTERVAL_MS, 800, 1);
+    bench.put(LIFE, 800, 2, INTERVAL_MS, 200, 1);
     bench.anchor(LIFE, 0, 2, 0, EPOCH_MS + 90_000_000);
     assert!(bench.sync().await.is_complete());
     bench.assert_same();
@@ -91,9 +93,13 @@ async fn a_move_that_is_ended_at_any_moment_loses_and_doubles_nothing() {
         store_delay_ms: 3,
         ..Faults::default()
     });
+    let spare = Bench::new().await;
     let mut moments = Moments(2);
     let mut kills = 0;
-    while !bench.sync_for(moments.next(1_000..25_000)).await {
+    while !bench
+        .sync_for(moments.next(1_000..25_000), &spare.store)
+        .await
+    {
         kills += 1;
         assert!(kills < 2_000, "it never gets anywhere");
     }
@@ -109,9 +115,14 @@ async fn timestamps_are_written_down_before_anything_is_sent() {
         stall: 1,
         ..Faults::default()
     });
+    let spare = Bench::new().await;
     let path = bench.directory.path().join(crate::store::DATABASE_FILE);
     // The first upload hangs; by then the window must be there.
-    assert!(!bench.sync_for(Duration::from_millis(300)).await);
+    assert!(
+        !bench
+            .sync_for(Duration::from_millis(300), &spare.store)
+            .await
+    );
     let requests = bench.double.statistics().telemetry_posts;
     assert_eq!(requests, 1, "one upload was begun");
     let (count, sent): (i64, i64) = Connection::open(path)

@@ -3,3 +3,5 @@
 mod help;
 mod program;
 mod serve;
+mod store;
+mod way;

@@ -132,24 +132,6 @@ fn bad_requests_get_an_error_in_the_agreed_form() {
             400,
             request(
                 url,
-                &format!("GET {unknown}/power?from_ms=0&to_ms=1000&points=5000"),
-                &[],
-                "",
-            ),
-        ),
-        (
-            400,
-            request(
-                url,
-                &format!("GET {unknown}/power?from_ms=1000&to_ms=0&points=10"),
-                &[],
-                "",
-            ),
-        ),
-        (
-            400,
-            request(
-                url,
                 &format!("GET {unknown}/energy?from_ms=0&to_ms=1000&by=year"),
                 &[],
                 "",

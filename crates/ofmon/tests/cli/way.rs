@@ -1,0 +1,349 @@
+//! The whole way: simulated meters, set-up, collection, page, server.
+
+use std::{fs, path::Path, thread, time::Duration};
+
+use serde_json::Value;
+use thingsboard_double::{Double, Options};
+
+use crate::program::{Place, Running, get, request};
+
+/// Readings of an hour of history.
+const READINGS: u64 = 360;
+
+fn meters(place: &Place, count: &str) -> Running {
+    let air = place.path("air");
+    let state = air.to_str().unwrap();
+    let arguments = [
+        "sim",
+        "--json",
+        "--devices",
+        count,
+        "--state",
+        state,
+        "--history",
+        "1h",
+        "--fast-history",
+    ];
+    place.start(&arguments)
+}
+
+/// Returns everything that must never be printed: the passwords of the air and the secrets of the data directory.
+fn secrets(place: &Place) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut collect = |value: &Value| found.extend(value.as_str().map(ToOwned::to_owned));
+    let air: Value =
+        serde_json::from_str(&fs::read_to_string(place.path("air/meters.json")).unwrap()).unwrap();
+    air.as_array()
+        .unwrap()
+        .iter()
+        .for_each(|meter| collect(&meter["password"]));
+    if let Ok(text) = fs::read_to_string(place.data().join("secrets.json")) {
+        let kept: Value = serde_json::from_str(&text).unwrap();
+        kept.as_object().unwrap().values().for_each(collect);
+    }
+    found
+}
+
+#[test]
+fn meters_are_found_set_up_and_collected() {
+    let place = Place::new();
+    let air = meters(&place, "2");
+    assert_eq!(air.document["meters"].as_array().unwrap().len(), 2);
+    assert_eq!(air.document["fast_history"], true);
+    let id = air.document["meters"][0]["id"].as_str().unwrap().to_owned();
+
+    let new = place.run(&["scan", "--json"]).done().json();
+    assert_eq!(
+        (&new[0]["id"], &new[0]["known"], &new[0]["set_up"]),
+        (&id.as_str().into(), &false.into(), &false.into())
+    );
+    place
+        .run(&["collect", "--json"])
+        .assert_failed(3, "unreachable");
+    place
+        .run(&["setup", "--local", "nobody", "--json"])
+        .assert_failed(3, "unreachable");
+    place
+        .run(&["setup", &id, "--json"])
+        .assert_failed(2, "usage");
+
+    let one = place
+        .run(&["setup", "--local", &id, "--name", "Cellar", "--json"])
+        .done()
+        .json();
+    assert_eq!(
+        (&one[0]["name"], &one[0]["result"]),
+        (&"Cellar".into(), &"set_up".into())
+    );
+    let all = place
+        .run(&["setup", "--local", "--all", "--json"])
+        .done()
+        .json();
+    assert_eq!(
+        (&all[0]["result"], &all[0]["name"]),
+        (&"already_ours".into(), &"Cellar".into())
+    );
+    assert_eq!(all[1]["result"], "set_up");
+
+    let came = place.run(&["collect", "cellar", "--json"]).done().json();
+    assert_eq!(came.as_array().unwrap().len(), 1);
+    assert!(came[0]["readings"].as_u64().unwrap() >= READINGS, "{came}");
+    assert!(
+        came[0]["flash_used_bytes"].as_u64().unwrap() > 0 && came[0]["error"].is_null(),
+        "{came}"
+    );
+    let again = place.run(&["collect", "--json"]).done().json();
+    assert!(
+        again[0]["readings"].as_u64().unwrap() < 60,
+        "collected twice: {again}"
+    );
+    assert!(
+        again[1]["readings"].as_u64().unwrap() >= READINGS,
+        "{again}"
+    );
+    let known = place.run(&["scan", "--json"]).done().json();
+    assert_eq!(
+        (&known[0]["known"], &known[0]["name"]),
+        (&true.into(), &"Cellar".into())
+    );
+
+    // Another collector finds the meters taken, leaves them alone, and says so where it was told to take one.
+    let other = Place::new();
+    let state = place.path("air");
+    let state = state.to_str().unwrap();
+    let left = other
+        .run(&["setup", "--local", "--all", "--sim", state, "--json"])
+        .done()
+        .json();
+    assert_eq!(
+        (&left[0]["result"], &left[1]["result"]),
+        (&"not_ours".into(), &"not_ours".into())
+    );
+    let refused = other.run(&["setup", "--local", &id, "--sim", state, "--json"]);
+    assert_eq!(
+        (refused.code, &refused.json()[0]["error"]["code"]),
+        (4, &"refused".into())
+    );
+    assert_eq!(air.interrupt().0, 0);
+
+    let gone = place.run(&["collect", "--json"]);
+    assert_eq!(
+        (gone.code, &gone.json()[0]["error"]["code"]),
+        (3, &"unreachable".into()),
+        "{gone:?}"
+    );
+    assert!(
+        gone.json()[0]["error"]["hint"]
+            .as_str()
+            .unwrap()
+            .contains("in range")
+    );
+}
+
+#[test]
+fn no_output_holds_a_secret() {
+    let place = Place::new();
+    let air = meters(&place, "1");
+    let mut said = air.document.to_string();
+    let data = place.data();
+    for command in [
+        &["setup", "--local", "--all"][..],
+        &["collect"],
+        &["scan"],
+        &["devices"],
+        &["status"],
+        &["readings", "OFMON-020F6D000000"],
+        &["export"],
+        &["sync"],
+        &["collect", "--json"],
+    ] {
+        let ended = place.run(&[command, &["--log", "trace"]].concat());
+        said.push_str(&ended.printed);
+        said.push_str(&ended.said);
+    }
+    let secrets = secrets(&place);
+    assert!(
+        secrets.len() >= 2 && secrets.iter().all(|secret| secret.len() >= 16),
+        "{}",
+        secrets.len()
+    );
+    for secret in secrets {
+        assert!(!said.contains(&secret), "a secret was printed");
+    }
+    assert_eq!(mode(&data.join("secrets.json")), 0o600);
+}
+
+fn mode(file: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::metadata(file).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn the_page_collects_by_a_job() {
+    let place = Place::new();
+    let air = meters(&place, "1");
+    place.run(&["setup", "--local", "--all"]).done();
+    let id = air.document["meters"][0]["id"].as_str().unwrap().to_owned();
+    let id = id.as_str();
+    let server = place.start(&["serve", "--listen", "127.0.0.1:0", "--json"]);
+    let url = server.document["url"].as_str().unwrap();
+    let nearby = get(url, "/api/v1/nearby").json();
+    assert_eq!(
+        (&nearby[0]["id"], &nearby[0]["known"], &nearby[0]["set_up"]),
+        (&id.into(), &true.into(), &true.into())
+    );
+    let job = ended_job(url, "{\"devices\":null}");
+    assert_eq!(job["state"], "done", "{job}");
+    let progress = &job["progress"][0];
+    assert_eq!(progress["device"], id);
+    assert!(
+        progress["done"] == progress["total"] && progress["done"].as_u64().unwrap() >= READINGS,
+        "{job}"
+    );
+    let device = get(url, "/api/v1/devices").json()[0].clone();
+    assert!(
+        device["readings"].as_u64().unwrap() >= READINGS && device["last_collected_ms"].is_i64(),
+        "{device}"
+    );
+    drop(air);
+    let job = ended_job(url, &format!("{{\"devices\":[\"{id}\"]}}"));
+    assert_eq!(job["state"], "failed", "{job}");
+    assert!(
+        job["progress"][0]["error"]
+            .as_str()
+            .unwrap()
+            .contains("cannot be reached"),
+        "{job}"
+    );
+}
+
+/// Starts a collection and waits for its end.
+fn ended_job(url: &str, body: &str) -> Value {
+    let fields = ["X-Ofmon: 1", "Content-Type: application/json"];
+    let begun = request(url, "POST /api/v1/collect", &fields, body);
+    assert_eq!(begun.status, 200, "{begun:?}");
+    let path = format!("/api/v1/jobs/{}", begun.json()["job"].as_str().unwrap());
+    for _ in 0..200 {
+        let job = get(url, &path).json();
+        if job["state"] != "running" {
+            return job;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    panic!("the job never ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_gets_everything_and_is_forgotten_on_request() {
+    let double = Double::start(Options::default()).await.unwrap();
+    let url = double.url();
+    tokio::task::spawn_blocking(move || sync_with(url.trim_end_matches('/')))
+        .await
+        .unwrap();
+    let devices = double.devices();
+    assert_eq!(devices.len(), 1);
+    assert!(double.points(devices[0].id, "power").len() as u64 >= READINGS);
+}
+
+fn sync_with(url: &str) {
+    let place = Place::new();
+    let _air = meters(&place, "1");
+    place.run(&["sync", "--json"]).assert_failed(2, "usage");
+    let login = ["login", url, "--user", "tenant@thingsboard.org", "--json"];
+    place.run(&login).assert_failed(2, "usage");
+    let with_password = |password: &str, arguments: &[&str]| {
+        let output = place
+            .command(arguments)
+            .env("OFMON_PASSWORD", password)
+            .output()
+            .unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap(),
+        )
+    };
+    let (code, printed) = with_password("wrong-password", &login);
+    assert!(
+        code == Some(4) && printed.contains("refused") && !printed.contains("wrong-password"),
+        "{printed}"
+    );
+    let (code, printed) = with_password("tenant", &login);
+    assert_eq!(code, Some(0), "{printed}");
+    let status = place.run(&["status", "--json"]).done().json();
+    assert_eq!(
+        (&status["server"], &status["server_user"]),
+        (&url.into(), &"tenant@thingsboard.org".into())
+    );
+    place.run(&["setup", "--all"]).done();
+    place.run(&["collect"]).done();
+    let report = place.run(&["sync", "--json"]).done().json();
+    assert!(
+        report[0]["readings_verified"].as_u64().unwrap() >= READINGS,
+        "{report}"
+    );
+    assert_eq!(
+        (&report[0]["readings_left"], &report[0]["error"]),
+        (&0.into(), &Value::Null)
+    );
+    let again = place.run(&["sync", "--json"]).done().json();
+    assert_eq!(again[0]["readings_sent"], 0);
+    place.run(&["logout"]).done();
+    assert_eq!(
+        place.run(&["status", "--json"]).done().json()["server"],
+        Value::Null
+    );
+    place.run(&["sync", "--json"]).assert_failed(2, "usage");
+}
+
+#[test]
+fn a_demonstration_shows_what_came_and_leaves_nothing_behind() {
+    let place = Place::new();
+    let temporary = place.path("tmp");
+    fs::create_dir(&temporary).unwrap();
+    let mut command = place.command(&["demo", "--once", "--json"]);
+    let output = command.env("TMPDIR", &temporary).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for meter in report["meters"].as_array().unwrap() {
+        assert!(meter["readings"].as_u64().unwrap() >= 14 * 8_640, "{meter}");
+        assert!(
+            meter["energy_import_wh"].as_f64().unwrap() > 10_000.0,
+            "{meter}"
+        );
+        let bytes = meter["store_bytes_per_reading"].as_f64().unwrap();
+        assert!((1.0..40.0).contains(&bytes), "{meter}");
+    }
+    assert_eq!(report["meters"].as_array().unwrap().len(), 3);
+    assert_eq!(crate::program::files(&temporary), Vec::<String>::new());
+    assert!(
+        !place.data().exists(),
+        "the demonstration touched the user's own data"
+    );
+}
+
+#[test]
+fn a_demonstration_ends_cleanly_and_can_be_gone_on_with() {
+    let place = Place::new();
+    let data = place.path("demo");
+    let arguments = [
+        "demo",
+        "--port",
+        "0",
+        "--json",
+        "--data",
+        data.to_str().unwrap(),
+    ];
+    let demo = place.start(&arguments);
+    let url = demo.document["url"].as_str().unwrap();
+    let devices = get(url, "/api/v1/devices").json();
+    assert_eq!(devices.as_array().unwrap().len(), 3);
+    let first = devices[0]["readings"].as_u64().unwrap();
+    assert_eq!(demo.interrupt(), (0, String::new()));
+    let again = place.start(&arguments);
+    let readings = again.document["meters"][0]["readings"].as_u64().unwrap();
+    assert!(
+        (first..first + 100).contains(&readings),
+        "{first} readings became {readings}"
+    );
+    assert_eq!(again.interrupt().0, 0);
+}

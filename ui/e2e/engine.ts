@@ -22,8 +22,13 @@ export class Engine {
   /** Makes the demo's meters and history and serves them. */
   static async demo(): Promise<Engine> {
     const engine = new Engine(await mkdtemp(join(tmpdir(), 'ofmon-ui-')));
-    await engine.#start(['demo', '--no-open', '--port', '0', '--data', engine.data]);
-    return engine;
+    try {
+      await engine.#start(['demo', '--no-open', '--port', '0', '--data', engine.data]);
+      return engine;
+    } catch (error) {
+      await engine.end();
+      throw error;
+    }
   }
 
   /** Address of the page, with a slash at its end. */
@@ -40,7 +45,7 @@ export class Engine {
   async stop(): Promise<void> {
     const child = this.#child;
     this.#child = undefined;
-    if (!child || child.exitCode !== null) return;
+    if (!child || child.pid === undefined || child.exitCode !== null) return;
     const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
     child.kill('SIGINT');
     const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS_MAX);
@@ -95,7 +100,6 @@ export interface ListedMeter {
 /** Tests with an engine, and a page that may not complain and may not leave this machine. */
 export const test = base.extend<{ watched: void }, { engine: Engine }>({
   engine: [
-    // eslint-disable-next-line no-empty-pattern
     async ({}, use) => {
       const engine = await Engine.demo();
       await use(engine);

@@ -1,12 +1,13 @@
 //! One visit at a meter: blocks, events, clock, acknowledgement.
 //!
-//! Each block is on the disk before the next one is looked at, so a visit that breaks off anywhere keeps what came and
+//! Nothing is acknowledged to the meter before it is on the disk, so a visit that breaks off anywhere keeps what came and
 //! the next one goes on from there. The store is locked for the moment of one transaction only; while the network is
 //! waited for, others may use it.
 
+mod transfer;
+
 use protocol::{
     Seq,
-    block::Block,
     event::{Event, What},
     messages::Info,
 };
@@ -15,11 +16,12 @@ use crate::{
     WallClock,
     client::{ClientError, Session},
     error::Error,
-    store::{History, PutBlock, PutSummary, SharedStore},
+    store::{History, SharedStore},
 };
+use transfer::Transfer;
 
-/// Bytes of blocks in one request.
-const STREAM_BYTES: u64 = 1024 * 1024;
+/// Events that one visit takes; a meter's log holds a few thousand.
+const VISIT_EVENTS_MAX: u64 = 100_000;
 
 /// What a visit brought; whatever ended it, this is stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,12 +90,20 @@ impl Visit<'_> {
         self.collected.history = Some(history);
         self.collected.cursor = cursor;
         self.collected.target = info.next;
+        if info.next < cursor {
+            let (held, next) = (cursor, info.next);
+            return Err(ClientError::WentBack { held, next }.into());
+        }
         self.blocks(history, &info, progress).await?;
         self.events(history).await?;
         self.tell_time(history).await?;
-        self.session.acknowledge(history.store, self.collected.cursor.min(info.next)).await?;
+        self.session
+            .acknowledge(history.store, self.collected.cursor.min(info.next))
+            .await?;
         self.collected.flash_used_bytes = Some(self.session.health().await?.flash_used_bytes);
-        let (now_ms, name, device) = (self.clock.now_ms(), info.name.as_str().to_owned(), history.device);
+        // The name that `info` gives is not authenticated.
+        let name = self.session.config().await?.name.as_str().to_owned();
+        let (now_ms, device) = (self.clock.now_ms(), history.device);
         self.store
             .run(move |store| {
                 store.note_device(device, &name)?;
@@ -109,72 +119,44 @@ impl Visit<'_> {
         info: &Info,
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<(), Error> {
-        // What the meter no longer holds will not come.
-        let begun = self.collected.cursor.max(info.oldest);
-        let total = info.next.0.saturating_sub(begun.0);
-        while self.collected.cursor < info.next {
-            let before = self.collected.cursor;
-            let mut stream = self.session.blocks(before.max(info.oldest), STREAM_BYTES).await?;
-            while let Some(bytes) = stream.next().await? {
-                self.keep(history, info, bytes).await?;
-                let done = self.collected.cursor.0.saturating_sub(begun.0);
-                progress(Progress { done: done.min(total), total });
-            }
-            if self.collected.cursor <= before {
-                // A meter that answers without saying anything would be asked for ever.
-                return Err(ClientError::WrongBlock.into());
-            }
-        }
-        Ok(())
-    }
-
-    /// Stores a block; when this returns it is on the disk.
-    async fn keep(&mut self, history: History, info: &Info, bytes: Vec<u8>) -> Result<(), Error> {
-        let range = Block::parse(&bytes).map_err(ClientError::Block)?.range();
-        let cursor = self.collected.cursor.0;
-        // A block may begin where the meter's memory does, else it must go on where the last one ended.
-        let nothing_before = range.start > cursor && range.start <= info.oldest.0.max(cursor);
-        if range.end <= cursor || (range.start > cursor && !nothing_before) {
-            return Err(ClientError::WrongBlock.into());
-        }
-        let received_ms = self.clock.now_ms();
-        let bytes_count = bytes.len() as u64;
-        let put = move |store: &mut crate::store::Store| {
-            let block = PutBlock {
-                bytes: &bytes,
-                nothing_before,
-            };
-            store.put_blocks(history, &[block], received_ms)
+        let transfer = Transfer {
+            store: self.store,
+            session: self.session,
+            clock: self.clock,
+            history,
+            oldest: info.oldest,
+            target: info.next,
         };
-        let PutSummary {
-            readings_new,
-            conflicts,
-            cursor,
-            ..
-        } = self.store.run(put).await?;
-        self.collected.readings_new += readings_new;
-        self.collected.conflicts += conflicts;
-        self.collected.blocks += 1;
-        self.collected.bytes += bytes_count;
-        self.collected.cursor = cursor;
-        Ok(())
+        transfer.run(&mut self.collected, progress).await
     }
 
     async fn events(&mut self, history: History) -> Result<(), Error> {
-        let mut from = self.store.run(move |store| store.event_cursor(history)).await?;
-        loop {
+        let begun = self
+            .store
+            .run(move |store| store.event_cursor(history))
+            .await?;
+        let mut from = begun;
+        while from < begun.saturating_add(VISIT_EVENTS_MAX) {
             let page = self.session.events(from).await?;
             let events: Vec<Event> = page.events.iter().copied().collect();
-            let next = events.last().map_or(page.next, |last| last.number.saturating_add(1));
-            if next < from || events.iter().any(|event| event.number < from) {
-                return Err(ClientError::WrongBlock.into());
+            let next = events
+                .last()
+                .map_or(page.next, |last| last.number.saturating_add(1));
+            let ascending = events.is_sorted_by(|a, b| a.number < b.number);
+            if !ascending || next < from || events.first().is_some_and(|first| first.number < from)
+            {
+                return Err(ClientError::WrongEvents.into());
             }
-            self.store.run(move |store| store.put_events(history, &events, Some(next))).await?;
+            self.store
+                .run(move |store| store.put_events(history, &events, Some(next)))
+                .await?;
             if next >= page.next || next == from {
                 return Ok(());
             }
             from = next;
         }
+        // The rest comes with the next visits.
+        Ok(())
     }
 
     /// Tells the meter the time, and keeps the anchor that this makes.
@@ -195,7 +177,9 @@ impl Visit<'_> {
                 uncertainty_ms: told.uncertainty_ms,
             },
         };
-        self.store.run(move |store| store.put_event(history, &event)).await?;
+        self.store
+            .run(move |store| store.put_event(history, &event))
+            .await?;
         Ok(())
     }
 }

@@ -5,6 +5,7 @@
 
 use std::{
     fs, io,
+    io::Read as _,
     net::IpAddr,
     path::{Path, PathBuf},
 };
@@ -70,7 +71,9 @@ impl MetersError {
     pub const fn kind(&self) -> Kind {
         match self {
             Self::Unreadable { .. } => Kind::Unreachable,
-            Self::Malformed { .. } | Self::TooLong { .. } | Self::NotLoopback { .. } => Kind::Corrupt,
+            Self::Malformed { .. } | Self::TooLong { .. } | Self::NotLoopback { .. } => {
+                Kind::Corrupt
+            }
         }
     }
 }
@@ -89,21 +92,35 @@ struct Line {
 /// [`MetersError`].
 pub fn scan(air: &Path) -> Result<Vec<NearbyMeter>, MetersError> {
     let path = air.join(METERS_FILE);
-    let read = fs::metadata(&path).and_then(|meta| Ok((meta.len(), fs::read(&path)?)));
-    let bytes = match read {
-        Ok((length, _)) if length > FILE_BYTES_MAX => return Err(MetersError::TooLong { path }),
-        Ok((_, bytes)) => bytes,
+    let bytes = match read_bounded(&path) {
+        Ok(bytes) if bytes.len() as u64 > FILE_BYTES_MAX => {
+            return Err(MetersError::TooLong { path });
+        }
+        Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(source) => return Err(MetersError::Unreadable { path, source }),
     };
-    let lines: Vec<Line> = serde_json::from_slice(&bytes).map_err(|source| MetersError::Malformed { path, source })?;
+    let lines: Vec<Line> =
+        serde_json::from_slice(&bytes).map_err(|source| MetersError::Malformed { path, source })?;
     lines.into_iter().map(meter).collect()
+}
+
+/// Reads a file, and no more than a byte too many of it.
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?
+        .take(FILE_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn meter(line: Line) -> Result<NearbyMeter, MetersError> {
     let not_loopback = MetersError::NotLoopback { device: line.id };
     let url = reqwest::Url::parse(&line.url).ok();
-    let host = url.as_ref().filter(|url| url.scheme() == "http").and_then(reqwest::Url::host_str);
+    let host = url
+        .as_ref()
+        .filter(|url| url.scheme() == "http")
+        .and_then(reqwest::Url::host_str);
     let host = host.map(|host| host.trim_matches(['[', ']']));
     match host.and_then(|host| host.parse::<IpAddr>().ok()) {
         Some(address) if address.is_loopback() => Ok(NearbyMeter {
@@ -136,9 +153,19 @@ mod tests {
 
     #[test]
     fn meters_elsewhere_and_lists_that_are_none_are_refused() {
-        for url in ["http://192.168.4.1", "https://127.0.0.1", "http://example.org", "http://127.0.0.1.example.org", "x"] {
-            let list = format!(r#"[{{"id":"020f6d000001","ssid":"x","url":"{url}","password":"x"}}]"#);
-            assert!(matches!(scanned(&list), Err(MetersError::NotLoopback { .. })), "{url}");
+        for url in [
+            "http://192.168.4.1",
+            "https://127.0.0.1",
+            "http://example.org",
+            "http://127.0.0.1.example.org",
+            "x",
+        ] {
+            let list =
+                format!(r#"[{{"id":"020f6d000001","ssid":"x","url":"{url}","password":"x"}}]"#);
+            assert!(
+                matches!(scanned(&list), Err(MetersError::NotLoopback { .. })),
+                "{url}"
+            );
         }
         assert!(matches!(scanned("{}"), Err(MetersError::Malformed { .. })));
         let long = " ".repeat(FILE_BYTES_MAX as usize + 1);

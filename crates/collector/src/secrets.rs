@@ -94,9 +94,12 @@ impl Secrets {
         let by_name = match fs::metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
             Err(source) => return Err(SecretsError::File { path, source }),
-            Ok(meta) if meta.len() > FILE_BYTES_MAX => return Err(SecretsError::Malformed { path }),
+            Ok(meta) if meta.len() > FILE_BYTES_MAX => {
+                return Err(SecretsError::Malformed { path });
+            }
             Ok(_) => match fs::read(&path).map(Zeroizing::new) {
-                Ok(bytes) => serde_json::from_slice(&bytes).map_err(|_| SecretsError::Malformed { path: path.clone() })?,
+                Ok(bytes) => serde_json::from_slice(&bytes)
+                    .map_err(|_| SecretsError::Malformed { path: path.clone() })?,
                 Err(source) => return Err(SecretsError::File { path, source }),
             },
         };
@@ -139,11 +142,14 @@ impl Secrets {
 
     /// Returns the meters whose token is known.
     pub fn devices(&self) -> impl Iterator<Item = DeviceId> + '_ {
-        self.by_name.keys().filter_map(|name| name.strip_prefix(TOKEN_PREFIX)?.parse().ok())
+        self.by_name
+            .keys()
+            .filter_map(|name| name.strip_prefix(TOKEN_PREFIX)?.parse().ok())
     }
 
     fn replace(&mut self, changed: BTreeMap<String, Secret>) -> Result<(), SecretsError> {
-        let text = Zeroizing::new(serde_json::to_vec_pretty(&changed).expect("names and texts are JSON"));
+        let text =
+            Zeroizing::new(serde_json::to_vec_pretty(&changed).expect("names and texts are JSON"));
         write_private(&self.path, &text).map_err(|source| SecretsError::File {
             path: self.path.clone(),
             source,
@@ -171,14 +177,25 @@ fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
         fs::create_dir_all(directory)?;
     }
     let fresh = path.with_extension("json.new");
+    // A file that a crash left, or that someone put there, keeps its own mode: make a new one.
+    match fs::remove_file(&fresh) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(&fresh)?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    fs::rename(&fresh, path)
+    fs::rename(&fresh, path)?;
+    // The new name is on the disk when the directory is.
+    #[cfg(unix)]
+    if let Some(directory) = path.parent() {
+        fs::File::open(directory)?.sync_all()?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -191,7 +208,9 @@ mod tests {
     fn secrets_are_kept_in_a_file_that_only_the_owner_reads() {
         let directory = tempfile::tempdir().unwrap();
         let mut secrets = Secrets::open(directory.path()).unwrap();
-        secrets.set(&token_name(DEVICE), Secret::new("hunter2hunter2".into())).unwrap();
+        secrets
+            .set(&token_name(DEVICE), Secret::new("hunter2hunter2".into()))
+            .unwrap();
         secrets.set("other", Secret::new("x".into())).unwrap();
         secrets.remove("other").unwrap();
         let again = Secrets::open(directory.path()).unwrap();
@@ -200,7 +219,9 @@ mod tests {
         assert!(again.get("other").is_none());
         #[cfg(unix)]
         {
-            let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(directory.path().join(SECRETS_FILE)).unwrap());
+            let mode = std::os::unix::fs::MetadataExt::mode(
+                &fs::metadata(directory.path().join(SECRETS_FILE)).unwrap(),
+            );
             assert_eq!(mode & 0o777, 0o600);
         }
     }
@@ -208,7 +229,11 @@ mod tests {
     #[test]
     fn a_damaged_file_is_left_alone_and_not_quoted() {
         let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join(SECRETS_FILE), r#"{"token:x": "hunter2", "#).unwrap();
+        fs::write(
+            directory.path().join(SECRETS_FILE),
+            r#"{"token:x": "hunter2", "#,
+        )
+        .unwrap();
         let error = Secrets::open(directory.path()).unwrap_err();
         assert!(matches!(error, SecretsError::Malformed { .. }));
         assert!(!format!("{error:?} {error}").contains("hunter2"));

@@ -52,7 +52,12 @@ impl SetupError {
 ///
 /// # Errors
 /// [`SetupError`] and those of client and secrets; a try that broke off can be repeated.
-pub async fn set_up(client: &Client, name: &str, token: Option<Secret>, secrets: &mut Secrets) -> Result<(), Error> {
+pub async fn set_up(
+    client: &Client,
+    name: &str,
+    token: Option<Secret>,
+    secrets: &mut Secrets,
+) -> Result<(), Error> {
     let info = client.info().await?;
     let device = info.device;
     let pending = pending_token_name(device);
@@ -75,13 +80,19 @@ pub async fn set_up(client: &Client, name: &str, token: Option<Secret>, secrets:
             other => other?,
         }
     }
-    match client.session(device, token.reveal()).live().await {
-        Err(ClientError::Refused) => return Err(SetupError::AlreadySetUp.into()),
-        other => drop(other?),
+    let mut candidates = vec![token];
+    // A try that broke off may have given it the token of then.
+    candidates.extend(secrets.get(&pending).cloned());
+    for token in candidates {
+        match client.session(device, token.reveal()).live().await {
+            Err(ClientError::Refused) => continue,
+            other => drop(other?),
+        }
+        secrets.set(&token_name(device), token)?;
+        secrets.remove(&pending)?;
+        return Ok(());
     }
-    secrets.set(&token_name(device), token)?;
-    secrets.remove(&pending)?;
-    Ok(())
+    Err(SetupError::AlreadySetUp.into())
 }
 
 /// Makes a token of 20 letters and digits, 119 random bits.
@@ -92,7 +103,10 @@ fn random_token() -> Result<Secret, getrandom::Error> {
     while token.len() < TOKEN_CHARS {
         getrandom::fill(&mut bytes)?;
         // Bytes beyond the last whole multiple of the alphabet are left out: every character is as likely as any other.
-        let fair = bytes.iter().filter(|&&byte| byte < 62 * 4).take(TOKEN_CHARS - token.len());
+        let fair = bytes
+            .iter()
+            .filter(|&&byte| byte < 62 * 4)
+            .take(TOKEN_CHARS - token.len());
         token.extend(fair.map(|&byte| char::from(ALPHABET[usize::from(byte % 62)])));
     }
     Ok(Secret::new(token))

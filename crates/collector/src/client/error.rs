@@ -1,6 +1,6 @@
 //! What can go wrong on the way to a meter and back.
 
-use protocol::{DeviceId, block::BlockError, frame::FrameError};
+use protocol::{DeviceId, Seq, block::BlockError, frame::FrameError};
 
 use crate::Kind;
 
@@ -53,6 +53,23 @@ pub enum ClientError {
     /// A block is damaged or of an unknown format.
     #[error("a block of the meter cannot be read")]
     Block(#[from] BlockError),
+    /// The meter sends more than it can hold.
+    #[error("the meter sends without end")]
+    Endless,
+    /// The meter sends so little at a time that it would take for ever.
+    #[error("the meter answers too slowly")]
+    TooSlow,
+    /// The meter counts fewer readings than it gave before under the same store.
+    #[error("the meter says that reading {next} is yet to come, but {held} were collected before")]
+    WentBack {
+        /// First number that is not held.
+        held: Seq,
+        /// Number that the meter's next reading is to get.
+        next: Seq,
+    },
+    /// Events out of order, or not those that were asked for.
+    #[error("the meter's event log is not in order")]
+    WrongEvents,
     /// A block is of another meter or history, or does not go on where it should.
     #[error("the meter sent a block that was not asked for")]
     WrongBlock,
@@ -68,9 +85,18 @@ impl ClientError {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Local(_) | Self::Unreachable(_) | Self::CutShort => Kind::Unreachable,
+            Self::Local(_) | Self::Unreachable(_) | Self::CutShort | Self::TooSlow => {
+                Kind::Unreachable
+            }
             Self::Refused | Self::NotAuthentic | Self::OtherMeter { .. } => Kind::Refused,
-            Self::TooLong | Self::NotAMeter(_) | Self::Stream(_) | Self::Block(_) | Self::WrongBlock => Kind::Corrupt,
+            Self::TooLong
+            | Self::Endless
+            | Self::WentBack { .. }
+            | Self::WrongEvents
+            | Self::NotAMeter(_)
+            | Self::Stream(_)
+            | Self::Block(_)
+            | Self::WrongBlock => Kind::Corrupt,
             Self::Answered { .. } => Kind::Failed,
         }
     }

@@ -34,6 +34,10 @@ pub use stream::BlockStream;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// The longest silence in an answer.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest exchange of JSON.
+const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(30);
+/// A meter closes a silent connection after 10 s; one that is about to be closed must not be used.
+const POOL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Reaches whatever answers at an address.
 #[derive(Clone, Debug)]
@@ -60,6 +64,7 @@ impl Client {
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(IDLE_TIMEOUT)
+            .pool_idle_timeout(POOL_TIMEOUT)
             .redirect(Policy::none())
             .retry(reqwest::retry::never())
             .no_proxy()
@@ -97,10 +102,26 @@ impl Client {
         Session::new(self.clone(), device, token)
     }
 
-    async fn plain(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Answer, ClientError> {
-        let request = self.http.request(method, format!("{}{path}", self.base)).body(body);
-        read(request.send().await.map_err(ClientError::unreachable)?).await
+    async fn plain(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<Answer, ClientError> {
+        let request = self
+            .http
+            .request(method, format!("{}{path}", self.base))
+            .body(body);
+        in_time(async { read(request.send().await.map_err(ClientError::unreachable)?).await }).await
     }
+}
+
+/// Ends an exchange that goes on for too long, however lively.
+async fn in_time<T>(
+    exchange: impl Future<Output = Result<T, ClientError>>,
+) -> Result<T, ClientError> {
+    let done = tokio::time::timeout(EXCHANGE_TIMEOUT, exchange).await;
+    done.map_err(|_| ClientError::TooSlow)?
 }
 
 /// Reads an answer up to the limit.
@@ -128,8 +149,8 @@ impl Answer {
         match serde_json::from_slice::<ErrorAnswer>(&self.body) {
             Ok(answer) => Err(ClientError::Answered {
                 status: self.status,
-                code: answer.error.code.as_str().to_owned(),
-                message: answer.error.message.as_str().to_owned(),
+                code: printable(&answer.error.code),
+                message: printable(&answer.error.message),
             }),
             Err(error) => Err(ClientError::NotAMeter(error)),
         }
@@ -139,6 +160,11 @@ impl Answer {
     pub(crate) fn header<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
         header(&self.headers, name)
     }
+}
+
+/// Leaves out what would steer a terminal: anyone may have written this.
+fn printable(text: &str) -> String {
+    text.chars().filter(|char| !char.is_control()).collect()
 }
 
 fn header<T: std::str::FromStr>(headers: &HeaderMap, name: &str) -> Option<T> {

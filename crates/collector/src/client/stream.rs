@@ -39,11 +39,13 @@ impl BlockStream {
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>, ClientError> {
         while !self.ended {
             let head = self.take(HEADER_BYTES).await?;
-            let head = <&[u8; HEADER_BYTES]>::try_from(head.as_slice()).map_err(|_| FrameError::Malformed)?;
+            let head = <&[u8; HEADER_BYTES]>::try_from(head.as_slice())
+                .map_err(|_| FrameError::Malformed)?;
             let header = FrameHeader::parse(head, self.index)?;
             let payload = self.take(header.length).await?;
             let mac = self.take(MAC_BYTES).await?;
-            let mac = <&[u8; MAC_BYTES]>::try_from(mac.as_slice()).map_err(|_| FrameError::Malformed)?;
+            let mac =
+                <&[u8; MAC_BYTES]>::try_from(mac.as_slice()).map_err(|_| FrameError::Malformed)?;
             header.verify(&self.key, &self.request, &payload, mac)?;
             self.index += 1;
             self.ended = header.last;
@@ -60,7 +62,12 @@ impl BlockStream {
 
     async fn take(&mut self, count: usize) -> Result<Vec<u8>, ClientError> {
         while self.pending.len() < count {
-            match self.response.chunk().await.map_err(ClientError::unreachable)? {
+            match self
+                .response
+                .chunk()
+                .await
+                .map_err(ClientError::unreachable)?
+            {
                 Some(chunk) => self.pending.extend_from_slice(&chunk),
                 None => return Err(ClientError::CutShort),
             }

@@ -12,7 +12,9 @@ use axum::{
 };
 use protocol::{
     DeviceId, Seq, StoreId,
-    authentication::{ANSWER_MAC_HEADER, Authorization, BODY_HASH_HEADER, Key, Mac, NONCE_HEADER, Nonce},
+    authentication::{
+        ANSWER_MAC_HEADER, Authorization, BODY_HASH_HEADER, Key, Mac, NONCE_HEADER, Nonce,
+    },
     frame::{FrameHeader, MAC_BYTES},
     messages::Info,
 };
@@ -54,10 +56,17 @@ async fn serve(router: Router) -> SocketAddr {
 /// A session with something that answers every other request with what `liar` makes of it.
 async fn session(liar: fn(HeaderMap) -> Response) -> Session {
     let router = Router::new()
-        .route("/api/v1/info", get(|| async { serde_json::to_string(&info()).unwrap() }))
-        .fallback(any(move |request: Request| async move { liar(request.headers().clone()) }));
+        .route(
+            "/api/v1/info",
+            get(|| async { serde_json::to_string(&info()).unwrap() }),
+        )
+        .fallback(any(move |request: Request| async move {
+            liar(request.headers().clone())
+        }));
     let address = serve(router).await;
-    Client::new(&format!("http://{address}")).unwrap().session(DEVICE, TOKEN)
+    Client::new(&format!("http://{address}"))
+        .unwrap()
+        .session(DEVICE, TOKEN)
 }
 
 /// Returns the MAC of a request, as the real meter would compute it.
@@ -69,12 +78,19 @@ fn request_mac(headers: &HeaderMap) -> Mac {
 fn signed(headers: &HeaderMap, key: &Key, status: u16, body: &'static str) -> Response {
     assert!(headers.contains_key(BODY_HASH_HEADER));
     let mac = key.answer_mac(&request_mac(headers), status, body.as_bytes(), &NONCE);
-    let headers = [(NONCE_HEADER, NONCE.to_string()), (ANSWER_MAC_HEADER, mac.to_string())];
+    let headers = [
+        (NONCE_HEADER, NONCE.to_string()),
+        (ANSWER_MAC_HEADER, mac.to_string()),
+    ];
     (StatusCode::from_u16(status).unwrap(), headers, body).into_response()
 }
 
 fn frame(headers: &HeaderMap, index: u32, last: bool, payload: &[u8]) -> Vec<u8> {
-    let header = FrameHeader { length: payload.len(), index, last };
+    let header = FrameHeader {
+        length: payload.len(),
+        index,
+        last,
+    };
     let mac = Key::derive(TOKEN, DEVICE).frame_mac(&request_mac(headers), header, payload);
     [&header.to_bytes()[..], payload, &mac.bytes()[..MAC_BYTES]].concat()
 }
@@ -89,15 +105,34 @@ async fn an_authentic_answer_is_taken() {
 
 #[tokio::test]
 async fn an_answer_of_someone_without_the_token_is_not_taken() {
-    let other = session(|headers| signed(&headers, &Key::derive("another-token-20-ch.", DEVICE), 200, LIVE)).await;
+    let other = session(|headers| {
+        signed(
+            &headers,
+            &Key::derive("another-token-20-ch.", DEVICE),
+            200,
+            LIVE,
+        )
+    })
+    .await;
     assert!(matches!(other.live().await, Err(ClientError::NotAuthentic)));
     let nobody = session(|_| LIVE.into_response()).await;
-    assert!(matches!(nobody.live().await, Err(ClientError::NotAuthentic)));
+    assert!(matches!(
+        nobody.live().await,
+        Err(ClientError::NotAuthentic)
+    ));
 }
 
 #[tokio::test]
 async fn a_refusal_is_tried_once_more_and_then_believed() {
-    let session = session(|_| (StatusCode::UNAUTHORIZED, [(NONCE_HEADER, NONCE.to_string())], "{}").into_response()).await;
+    let session = session(|_| {
+        (
+            StatusCode::UNAUTHORIZED,
+            [(NONCE_HEADER, NONCE.to_string())],
+            "{}",
+        )
+            .into_response()
+    })
+    .await;
     assert!(matches!(session.live().await, Err(ClientError::Refused)));
 }
 
@@ -111,14 +146,20 @@ async fn an_endless_answer_is_cut_off() {
 async fn a_web_page_is_no_meter() {
     let address = serve(Router::new().fallback(any(|| async { "<html>Welcome</html>" }))).await;
     let client = Client::new(&format!("http://{address}")).unwrap();
-    assert!(matches!(client.info().await, Err(ClientError::NotAMeter(_))));
+    assert!(matches!(
+        client.info().await,
+        Err(ClientError::NotAMeter(_))
+    ));
 }
 
 #[tokio::test]
 async fn another_meter_is_noticed() {
     let session = session(|_| "".into_response()).await;
     let other = session.client.session(DeviceId([9; 6]), TOKEN);
-    assert!(matches!(other.live().await, Err(ClientError::OtherMeter { .. })));
+    assert!(matches!(
+        other.live().await,
+        Err(ClientError::OtherMeter { .. })
+    ));
 }
 
 #[tokio::test]
@@ -149,7 +190,14 @@ fn bytes(bytes: Vec<u8>) -> Response {
 #[tokio::test]
 async fn frames_come_in_order_up_to_the_last() {
     let (payloads, error) = payloads(|headers| {
-        bytes([frame(&headers, 0, false, b"one"), frame(&headers, 1, true, b"two"), b"rest".to_vec()].concat())
+        bytes(
+            [
+                frame(&headers, 0, false, b"one"),
+                frame(&headers, 1, true, b"two"),
+                b"rest".to_vec(),
+            ]
+            .concat(),
+        )
     })
     .await;
     assert_eq!(payloads, [b"one".to_vec(), b"two".to_vec()]);
@@ -164,10 +212,34 @@ async fn altered_missing_repeated_and_cut_frames_are_noticed() {
             altered[10] ^= 1;
             bytes([frame(&headers, 0, false, b"one"), altered].concat())
         },
-        |headers| bytes([frame(&headers, 0, false, b"one"), frame(&headers, 2, true, b"two")].concat()),
-        |headers| bytes([frame(&headers, 0, false, b"one"), frame(&headers, 0, false, b"one")].concat()),
+        |headers| {
+            bytes(
+                [
+                    frame(&headers, 0, false, b"one"),
+                    frame(&headers, 2, true, b"two"),
+                ]
+                .concat(),
+            )
+        },
+        |headers| {
+            bytes(
+                [
+                    frame(&headers, 0, false, b"one"),
+                    frame(&headers, 0, false, b"one"),
+                ]
+                .concat(),
+            )
+        },
         |headers| bytes(frame(&headers, 0, false, b"one")),
-        |headers| bytes([frame(&headers, 0, false, b"one"), frame(&headers, 1, false, b"")].concat()),
+        |headers| {
+            bytes(
+                [
+                    frame(&headers, 0, false, b"one"),
+                    frame(&headers, 1, false, b""),
+                ]
+                .concat(),
+            )
+        },
     ];
     for (case, liar) in cases.into_iter().enumerate() {
         let (payloads, error) = payloads(liar).await;

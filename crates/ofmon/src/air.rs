@@ -1,18 +1,34 @@
 //! Which meters are in range, and what is known of them.
 
-use std::path::Path;
+use std::{fs, io, path::Path};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use collector::{
+    WallClock,
     client::Client,
     meters::{self, NearbyMeter},
     secrets::Secrets,
     store::Device,
 };
 use protocol::DeviceId;
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
-use crate::views::device::NearbyView;
+use crate::{
+    exit::{Kind, Problem},
+    views::device::NearbyView,
+};
+
+/// Name of the file that says how far the time of simulated meters is from this computer's.
+const CLOCK_FILE: &str = "clock.json";
+/// Largest such file that is read, in bytes.
+const CLOCK_BYTES_MAX: u64 = 4_096;
+
+/// What that file says.
+#[derive(Deserialize, Serialize)]
+struct SimulatedClock {
+    offset_ms: i64,
+}
 
 /// What is known of meters before any of them is asked.
 #[derive(Debug)]
@@ -37,6 +53,52 @@ pub(crate) fn in_range(air: Option<&Path>) -> Result<Vec<NearbyMeter>> {
         Some(air) => Ok(meters::scan(air)?),
         None => Ok(Vec::new()),
     }
+}
+
+/// Returns the clock of a directory of simulated meters: this computer's, shifted where the meters live in another time.
+pub(crate) fn clock(air: &Path) -> Result<WallClock> {
+    let path = air.join(CLOCK_FILE);
+    let wrong = || {
+        Problem::new(
+            Kind::Corrupt,
+            format!("{} is no clock of simulated meters", path.display()),
+            "",
+        )
+    };
+    match fs::metadata(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(WallClock::default()),
+        Ok(metadata) if metadata.len() > CLOCK_BYTES_MAX => return Err(wrong().into()),
+        _ => {}
+    }
+    let text = fs::read(&path).with_context(wrong)?;
+    let clock: SimulatedClock = serde_json::from_slice(&text).with_context(wrong)?;
+    Ok(WallClock {
+        offset_ms: clock.offset_ms,
+        ..WallClock::default()
+    })
+}
+
+/// Tells whether the simulated meters of a directory live in another time.
+pub(crate) fn has_clock(air: &Path) -> bool {
+    air.join(CLOCK_FILE).exists()
+}
+
+/// Notes that simulated meters live in another time: `offset_ms` is added to this computer's clock.
+///
+/// # Errors
+/// When the file cannot be written.
+pub(crate) fn shift_clock(air: &Path, offset_ms: i64) -> Result<()> {
+    let path = air.join(CLOCK_FILE);
+    let cannot = || {
+        Problem::new(
+            Kind::Storage,
+            format!("{} cannot be written", path.display()),
+            "",
+        )
+    };
+    let fresh = path.with_extension("json.new");
+    fs::write(&fresh, serde_json::to_vec(&SimulatedClock { offset_ms })?).with_context(cannot)?;
+    fs::rename(fresh, &path).with_context(cannot)
 }
 
 /// Asks the meters in range who they are.

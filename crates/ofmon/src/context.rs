@@ -13,6 +13,7 @@ use collector::{
 use jiff::tz::TimeZone;
 
 use crate::{
+    air,
     arguments::Global,
     exit::{Kind, Problem},
     output::Output,
@@ -93,9 +94,10 @@ impl Context {
         zone_name(&self.zone)
     }
 
-    /// Returns this computer's clock.
-    pub(crate) fn clock(&self) -> WallClock {
-        WallClock::default()
+    /// Returns this computer's clock, or that of simulated meters which live in another time.
+    pub(crate) fn clock(&self) -> Result<WallClock> {
+        self.air()
+            .map_or_else(|| Ok(WallClock::default()), air::clock)
     }
 
     /// Opens the store beside a process that may be writing.

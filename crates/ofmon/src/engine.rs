@@ -83,7 +83,7 @@ impl Engine {
             secrets: Arc::new(Mutex::new(secrets)),
             visiting: Arc::default(),
             air: context.air().map(ToOwned::to_owned),
-            clock: context.clock(),
+            clock: context.clock()?,
         })
     }
 

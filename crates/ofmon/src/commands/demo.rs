@@ -180,12 +180,11 @@ impl Demo {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
         let page = server::Server::bind(listen).await?;
         let report = report.with_url(page.url());
-        report::print(context, &report)?;
         let stop = stop::asked();
+        report::print(context, &report)?;
         tokio::select! {
-            result = page.run(context.clone(), engine.clone(), std::future::pending()) => result,
+            result = page.run(context.clone(), engine.clone(), stop) => result,
             () = visit_now_and_then(engine) => Ok(()),
-            () = stop => Ok(()),
         }
     }
 }

@@ -30,7 +30,7 @@ impl Devices {
             Some(store) => queries::devices(&store)?,
             None => Vec::new(),
         };
-        let now_ms = context.clock().now_ms();
+        let now_ms = context.clock()?.now_ms();
         context
             .output
             .print(&devices, |devices| text(devices, now_ms))

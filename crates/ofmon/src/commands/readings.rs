@@ -54,7 +54,7 @@ pub(crate) struct RangeArguments {
 impl RangeArguments {
     /// Reads the range; an end that was not given is open.
     pub(crate) fn read(&self, context: &Context) -> Result<TimeRange> {
-        let now_ms = context.clock().now_ms();
+        let now_ms = context.clock()?.now_ms();
         let read = |text: &Option<String>| {
             text.as_deref()
                 .map(|text| moment::parse(text, context.zone(), now_ms))

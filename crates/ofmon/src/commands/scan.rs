@@ -33,7 +33,7 @@ impl Scan {
         let known = Known::new(&Secrets::open(&context.data_dir()?)?, devices);
         let in_range = air::in_range(context.air())?;
         let nearby = stop::or_stopped(air::look(in_range, &known)).await?;
-        let now_ms = context.clock().now_ms();
+        let now_ms = context.clock()?.now_ms();
         context.output.print(&nearby, |nearby| text(nearby, now_ms))
     }
 }

@@ -46,12 +46,13 @@ impl Serve {
             data_dir: context.data_dir()?.display().to_string(),
             time_zone: context.zone_name(),
         };
+        let stop = stop::asked();
         context.output.print(&ready, |ready| {
             format!(
                 "{}\nData: {}. Time zone: {}. Ctrl-C ends.",
                 ready.url, ready.data_dir, ready.time_zone
             )
         })?;
-        server.run(context.clone(), engine, stop::asked()).await
+        server.run(context.clone(), engine, stop).await
     }
 }

@@ -4,7 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use jiff::{Span, SpanRelativeTo};
+use collector::WallClock;
+use jiff::{Span, SpanRelativeTo, tz::TimeZone};
 use serde::Serialize;
 use sim::{
     fleet::{self, Load, Options, Progress},
@@ -12,8 +13,10 @@ use sim::{
 };
 
 use crate::{
+    air,
     context::Context,
     exit::Problem,
+    moment,
     output::{Column, table},
     progress::Work,
     stop,
@@ -27,6 +30,9 @@ Examples:
       two months of history in seconds, made of 10 s means instead of samples
   ofmon sim --state /tmp/air --replay household_power_consumption.txt
       one meter whose history is a load profile: minutes of date, time, kW, kvar and V, each through 2 kHz samples
+
+  ofmon sim --state /tmp/air --start 2026-01-01 --history 48h
+      two days of January; collectors that use this directory live there too
 
 A meter keeps its flash in DIR/ID.flash: started again with the same DIR and seed, it goes on as after
 a power cut. DIR/meters.json says where the meters are; `--sim DIR` or OFMON_SIM leads the other commands there.";
@@ -56,9 +62,9 @@ pub(crate) struct Sim {
     /// Seconds of history in a second; 0 is as fast as it goes
     #[arg(long, value_name = "X", default_value_t = 0.0)]
     speed: f64,
-    /// Lets the meters accept a clock that shows a time before this program was built
-    #[arg(long)]
-    simulated_clock: bool,
+    /// Lets history begin at this moment instead of ending now; collectors that use DIR then take their time from there
+    #[arg(long, value_name = "UTC", value_parser = parse_start)]
+    start: Option<i64>,
     /// Makes other households; the same seed makes the same
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
@@ -86,8 +92,9 @@ struct Meter<'a> {
 impl Sim {
     /// Simulates until the user ends it.
     pub(crate) async fn run(self, context: &Context) -> Result<()> {
+        let start_ms = self.start;
         let options = self.options()?;
-        let mut report = Report::new(context, &options);
+        let mut report = Report::new(context, &options, start_ms);
         let mut failed = None;
         fleet::run(&options, stop::asked(), |progress| {
             if let Err(error) = report.hear(progress) {
@@ -104,15 +111,20 @@ impl Sim {
                 Problem::usage("--speed is a number from 0 on", "0 is as fast as it goes").into(),
             );
         }
+        if self.start.is_some() && self.speed > 0.0 {
+            let hint = "leave --speed away: other dates need a history that is there at once";
+            return Err(Problem::usage("--start and --speed do not go together", hint).into());
+        }
         let days = |days: u32| Duration::from_secs(u64::from(days) * 86_400);
         Ok(Options {
             devices: self.devices,
+            // Meters that lived in another time before go on there.
+            simulated_clock: self.start.is_some() || air::has_clock(&self.state),
             state: self.state,
             load: self.replay.map_or(Load::Recipes, Load::Profile),
             history: self.history.unwrap_or_else(|| days(self.days.unwrap_or(1))),
             fast_history: self.fast_history,
             speed: self.speed,
-            simulated_clock: self.simulated_clock,
             seed: self.seed,
         })
     }
@@ -122,17 +134,21 @@ impl Sim {
 struct Report<'a> {
     context: &'a Context,
     options: &'a Options,
+    start_ms: Option<i64>,
     history: Option<Work>,
+    history_length: Duration,
     /// Meters that answer, until they are told of.
     ready: Vec<MeterEntry>,
 }
 
 impl<'a> Report<'a> {
-    fn new(context: &'a Context, options: &'a Options) -> Self {
+    fn new(context: &'a Context, options: &'a Options, start_ms: Option<i64>) -> Self {
         Self {
             context,
             options,
+            start_ms,
             history: None,
+            history_length: options.history,
             ready: Vec::new(),
         }
     }
@@ -140,6 +156,7 @@ impl<'a> Report<'a> {
     fn hear(&mut self, progress: Progress) -> Result<()> {
         match progress {
             Progress::History { done, total, .. } => {
+                self.history_length = total;
                 let begin = || Work::begin(self.context.output, "history", "s");
                 self.history
                     .get_or_insert_with(begin)
@@ -153,11 +170,28 @@ impl<'a> Report<'a> {
             }
             Progress::Live { samples } => {
                 self.history = None;
+                self.shift_clock()?;
                 match std::mem::take(&mut self.ready) {
                     meters if meters.is_empty() => Ok(()),
                     meters => self.tell(&meters, Some(samples)),
                 }
             }
+        }
+    }
+
+    /// Notes in which time the meters live, now that their history is at its end; those that went on keep theirs.
+    fn shift_clock(&self) -> Result<()> {
+        let state = &self.options.state;
+        match self.start_ms {
+            Some(start_ms) if !air::has_clock(state) => {
+                let length_ms = i64::try_from(self.history_length.as_millis()).unwrap_or(i64::MAX);
+                let there_ms = start_ms.saturating_add(length_ms);
+                air::shift_clock(
+                    state,
+                    there_ms.saturating_sub(WallClock::default().now_ms()),
+                )
+            }
+            _ => Ok(()),
         }
     }
 
@@ -199,6 +233,11 @@ impl<'a> Report<'a> {
             text
         })
     }
+}
+
+/// Reads a moment; dates are those of UTC.
+fn parse_start(text: &str) -> Result<i64> {
+    moment::parse(text, &TimeZone::UTC, WallClock::default().now_ms())
 }
 
 /// Reads a length of time; a day has 24 hours.

@@ -43,7 +43,7 @@ impl Status {
             version: env!("CARGO_PKG_VERSION"),
             data_dir: context.data_dir()?.display().to_string(),
             time_zone: context.zone_name(),
-            now_utc: moment::rfc3339(context.clock().now_ms()),
+            now_utc: moment::rfc3339(context.clock()?.now_ms()),
             sim_dir: context.air().map(|air| air.display().to_string()),
             store,
         };

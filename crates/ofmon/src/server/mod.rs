@@ -21,11 +21,11 @@ mod nearby;
 mod page;
 mod status;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use axum::{Router, extract::DefaultBodyLimit, middleware, response::IntoResponse as _, routing};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 
 use crate::{
     context::Context,
@@ -37,6 +37,9 @@ use jobs::Jobs;
 
 /// Largest body of a request; the largest list of meters that can be collected fits.
 const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// How long requests that are under way may take when the program ends.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// What all requests share.
 #[derive(Clone, Debug)]
@@ -78,23 +81,32 @@ impl Server {
         format!("http://{}/", self.address)
     }
 
-    /// Serves until `stop` is ready; requests that are under way get their answers.
+    /// Serves until `stop` is ready; requests that are under way then have a moment to get their answers.
     pub(crate) async fn run(
         self,
         context: Context,
         engine: Engine,
-        stop: impl Future<Output = ()> + Send + 'static,
+        stop: impl Future<Output = ()>,
     ) -> Result<()> {
         let app = App {
             context,
             engine,
             jobs: Arc::default(),
         };
-        let router = router(app, self.address);
-        axum::serve(self.listener, router)
-            .with_graceful_shutdown(stop)
-            .await
-            .context("the server failed")
+        let (end, ended) = oneshot::channel::<()>();
+        let serving = axum::serve(self.listener, router(app, self.address))
+            .with_graceful_shutdown(async { drop(ended.await) })
+            .into_future();
+        let mut serving = pin!(serving);
+        tokio::select! {
+            result = &mut serving => return result.context("the server failed"),
+            () = stop => drop(end),
+        }
+        // A client that never finishes its request must not keep the program.
+        match timeout(GRACE, serving).await {
+            Ok(result) => result.context("the server failed"),
+            Err(_elapsed) => Ok(()),
+        }
     }
 }
 

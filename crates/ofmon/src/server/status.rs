@@ -20,6 +20,6 @@ pub(super) async fn status(State(app): State<App>) -> Result<Json<Status>, ApiEr
         version: env!("CARGO_PKG_VERSION"),
         time_zone: app.context.zone_name(),
         data_dir: app.context.data_dir()?.display().to_string(),
-        now_ms: app.context.clock().now_ms(),
+        now_ms: app.context.clock()?.now_ms(),
     }))
 }

@@ -199,3 +199,17 @@ fn a_second_writer_is_told_who_the_first_is() {
         .run(&["serve", "--listen", "192.0.2.1:1", "--json"])
         .assert_failed(1, "failed");
 }
+
+#[test]
+fn a_client_that_never_finishes_does_not_keep_the_server() {
+    let place = Place::new();
+    let server = place.start(&["serve", "--listen", "127.0.0.1:0", "--json"]);
+    let url = server.document["url"].as_str().unwrap();
+    let address = url.trim_start_matches("http://").trim_end_matches('/');
+    let mut slow = std::net::TcpStream::connect(address).unwrap();
+    std::io::Write::write_all(&mut slow, b"GET / HTTP/1.1\r\nHost: ").unwrap();
+    assert_eq!(get(url, "/api/v1/status").status, 200);
+    let begun = std::time::Instant::now();
+    assert_eq!(server.interrupt().0, 0);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(10));
+}

@@ -347,3 +347,82 @@ fn a_demonstration_ends_cleanly_and_can_be_gone_on_with() {
     );
     assert_eq!(again.interrupt().0, 0);
 }
+
+#[test]
+fn meters_can_live_in_another_time() {
+    let place = Place::new();
+    let air = place.path("air");
+    let state = air.to_str().unwrap();
+    let arguments = [
+        "sim",
+        "--json",
+        "--state",
+        state,
+        "--history",
+        "1h",
+        "--fast-history",
+        "--start",
+        "2026-01-01T12:00:00Z",
+    ];
+    for _ in 0..2 {
+        let meters = place.start(&arguments);
+        place.run(&["setup", "--local", "--all"]).done();
+        place.run(&["collect"]).done();
+        drop(meters);
+    }
+    let rows = place.run(&["export", "--format", "json"]).done().json();
+    let times: Vec<&str> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["time_utc"].as_str().unwrap())
+        .collect();
+    assert!(
+        times.len() as u64 >= READINGS && times.is_sorted(),
+        "{times:?}"
+    );
+    // The first interval ends 10 s after the start, give or take the seconds that making the history took.
+    assert!(
+        ("2026-01-01T12:00:05"..="2026-01-01T12:00:20").contains(&times[0]),
+        "{}",
+        times[0]
+    );
+    assert!(
+        times[times.len() - 1] < "2026-01-01T13:05",
+        "{}",
+        times[times.len() - 1]
+    );
+    fs::write(air.join("clock.json"), "{}").unwrap();
+    place
+        .run(&["collect", "--json"])
+        .assert_failed(5, "corrupt");
+}
+
+#[test]
+fn a_command_that_waits_can_be_interrupted() {
+    let place = Place::new();
+    fs::create_dir(place.path("air")).unwrap();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let entry = serde_json::json!([{"id": "020f6d000001", "ssid": "OFMON-020F6D000001", "url": url, "password": "x"}]);
+    fs::write(place.path("air/meters.json"), entry.to_string()).unwrap();
+    let mut command = place.command(&["scan", "--json"]);
+    let scanning = command
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let connection = silent.accept().unwrap();
+    let pid = scanning.id().to_string();
+    assert!(
+        std::process::Command::new("kill")
+            .args(["-INT", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let output = scanning.wait_with_output().unwrap();
+    drop(connection);
+    assert_eq!(output.status.code(), Some(130));
+    let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(printed["error"]["code"], "interrupted");
+}

@@ -142,7 +142,10 @@ async fn nothing_lost(figures: &mut Figures<'_>) -> Result<()> {
     )?;
     figures.set("collector_kills_in_the_middle", killed.kills_in_the_middle)?;
     figures.set("connection_cuts", cut.connection_cuts)?;
-    figures.set("connection_answer_bytes", cut.answer_bytes)?;
+    figures.set(
+        "connection_cuts_behind_the_block",
+        cut.cuts_behind_the_block,
+    )?;
     figures.set("lost", difference.lost + restarted.forgotten)?;
     figures.set("doubled", difference.doubled)?;
     figures.set("altered", difference.altered)

@@ -1,4 +1,7 @@
-//! The connection breaks after each byte of a collection in turn, and the next collection makes it good.
+//! The connection breaks after each byte of a collection in turn, up to the end of its block and some way into what
+//! follows, and the next collection makes it good.
+//!
+//! What follows the block cannot be walked to its end: each visit leaves an anchor, so the event log grows meanwhile.
 
 use std::{path::Path, time::Duration};
 
@@ -19,13 +22,15 @@ use crate::{
 pub struct Outcome {
     /// Connections that were cut.
     pub connection_cuts: u64,
-    /// Bytes of answers in one whole collection.
-    pub answer_bytes: u64,
-    /// Cuts after which the store held no reading yet.
-    pub cuts_before_the_block: u64,
+    /// Cuts after which the store held no reading yet: before the end of the block.
+    pub cuts_before_the_end_of_the_block: u64,
+    /// Cuts after which it held them all: behind the block.
+    pub cuts_behind_the_block: u64,
     /// The exports against the flash.
     pub difference: Difference,
 }
+
+const CUTS_BEHIND_THE_BLOCK: u64 = 20;
 
 /// Cuts after byte 0, `step`, 2 `step` … of the answers of one collection.
 ///
@@ -52,19 +57,28 @@ pub async fn run(profile: &Path, step: u64, scratch: &Path) -> Result<Outcome> {
     base.set_up_all()?;
     let mut outcome = Outcome::default();
     for after_bytes in (0..).step_by(step as usize) {
+        if outcome.cuts_behind_the_block == CUTS_BEHIND_THE_BLOCK {
+            break;
+        }
         collector.become_copy_of(&base)?;
         let cuts = cutter.cuts();
         cutter.cut_after(after_bytes);
         let mut collecting = collector.spawn(&["collect", "--all"])?;
         let ended = tokio::task::spawn_blocking(move || collecting.wait()).await??;
         cutter.cut_after(NEVER);
-        if cutter.cuts() == cuts {
-            ensure!(ended.success(), "a collection without a cut failed");
-            outcome.answer_bytes = after_bytes;
-            break;
-        }
+        ensure!(
+            cutter.cuts() > cuts,
+            "no cut after {after_bytes} bytes of answers"
+        );
+        ensure!(
+            !ended.success(),
+            "a collection that was cut says that it is complete"
+        );
         let export = Export::parse(&collector.text(&["export", "--format", "csv"])?)?;
-        outcome.cuts_before_the_block += u64::from(export.rows.is_empty());
+        match export.rows.len() {
+            0 => outcome.cuts_before_the_end_of_the_block += 1,
+            _ => outcome.cuts_behind_the_block += 1,
+        }
         collector.collect_all()?;
         let export = Export::parse(&collector.text(&["export", "--format", "csv"])?)?;
         let mut flash = truth::read_flash(&meters.flash_files()?[0])?.readings;

@@ -55,14 +55,14 @@ fn kills_of_collectors_lose_and_double_nothing() {
     assert_eq!(outcome.difference, Difference::default(), "{outcome:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn cut_connections_lose_and_double_nothing() {
+#[test]
+fn cut_connections_lose_and_double_nothing() {
     let _alone = alone();
     let scratch = tempfile::tempdir().unwrap();
     let profile = scenario::profile(scratch.path(), 10).unwrap();
-    let outcome = cuts::run(&profile, 97, &scratch.path().join("cuts"))
-        .await
-        .unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let cutting = cuts::run(&profile, 97, &scratch.path().join("cuts"));
+    let outcome = runtime.block_on(cutting).unwrap();
     assert!(outcome.connection_cuts > 10, "{outcome:?}");
     assert!(outcome.cuts_before_the_end_of_the_block > 3, "{outcome:?}");
     assert!(outcome.cuts_behind_the_block > 3, "{outcome:?}");

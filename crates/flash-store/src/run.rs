@@ -16,8 +16,8 @@ use crate::entry::entry_bytes;
 
 /// Readings in a run at the most.
 pub(crate) const RUN_READINGS_MAX: u32 = 32;
-/// Longest payload of a run entry: 4 fields of 10 bytes at the most, 3 shorter ones, and the registers.
-pub(crate) const RUN_BYTES_MAX: usize = 4 * 10 + 5 + 3 + 3 + CHANNELS_MAX * 2 * 10;
+/// Longest payload of a run entry: three fields of 64 bits, two of 32, two of 16, and the registers.
+pub(crate) const RUN_BYTES_MAX: usize = 3 * 10 + 2 * 5 + 2 * 3 + CHANNELS_MAX * 2 * 10;
 /// Longest payload of a reading entry.
 pub(crate) const READING_BYTES_MAX: usize = CHANNELS_MAX * CHANNEL_BYTES_MAX;
 /// Shortest reading entry: one channel, one byte a field.

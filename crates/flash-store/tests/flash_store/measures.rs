@@ -2,10 +2,14 @@
 
 use std::time::Instant;
 
+use flash_store::FlashStore;
 use nor_model::{Nor, SECTOR_BYTES};
 use protocol::{ChannelReading, Seq, block::Block, limits::BLOCK_BYTES_MAX};
 
-use crate::truth::{PARAMS, format_on, mix, mount};
+use crate::{
+    shared::Shared,
+    truth::{PARAMS, format_on, mix, mount},
+};
 
 /// A household as a meter sees it: steps of load, noise on everything.
 fn household(turn: u64, channel: u64) -> ChannelReading {
@@ -99,4 +103,11 @@ fn reading_and_appending_are_quick() {
     assert_eq!(from, Seq(100_000));
     let last = store.read_block(Seq(99_999), &mut buffer).unwrap().unwrap();
     assert_eq!(Block::parse(&buffer[..last]).unwrap().range().end, 100_000);
+}
+
+#[test]
+fn a_store_takes_less_than_a_kilobyte_of_memory() {
+    let bytes = size_of::<FlashStore<Shared>>();
+    println!("a store takes {bytes} bytes beside its flash driver");
+    assert!(bytes <= 1024);
 }

@@ -24,11 +24,20 @@ fn any_op() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// What happens between two starts.
+#[derive(Clone, Debug)]
+struct AnyBoot {
+    ops: Vec<(Op, usize)>,
+    /// The flash operation that is cut, and the kind of torn result.
+    cut: Option<(u64, usize)>,
+    seed: u64,
+}
+
 /// Some operations many times over, then a cut at one of the next flash operations, or none.
-fn any_boot() -> impl Strategy<Value = (Vec<(Op, usize)>, Option<(u64, usize)>, u64)> {
+fn any_boot() -> impl Strategy<Value = AnyBoot> {
     let ops = vec((any_op(), 1..60usize), 1..8);
     let cut = proptest::option::of((0..120u64, 0..3usize));
-    (ops, cut, any::<u64>())
+    (ops, cut, any::<u64>()).prop_map(|(ops, cut, seed)| AnyBoot { ops, cut, seed })
 }
 
 /// What may be gone is only what a full ring needs: the oldest of its sectors.
@@ -51,7 +60,7 @@ proptest! {
     ) {
         let (store, mut truth) = format(channels);
         let mut nor = store.into_flash();
-        for (ops, cut, seed) in boots {
+        for AnyBoot { ops, cut, seed } in boots {
             if let Some((operation, torn)) = cut {
                 nor.cut_at(operation, Torn::ALL[torn], seed);
             }

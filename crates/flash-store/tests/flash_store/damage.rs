@@ -142,8 +142,7 @@ fn a_newest_sector_that_cannot_be_read_is_noticed_and_its_numbers_do_not_come_ag
     let (image, truth) = filled(700);
     let newest = (READINGS_AT..image.len())
         .step_by(SECTOR_BYTES)
-        .filter(|&at| image[at] != 0xff)
-        .next_back()
+        .rfind(|&at| image[at] != 0xff)
         .unwrap();
     let mut store = flipped(&image, newest + 13, 1);
     assert!(store.next().0 >= 701);

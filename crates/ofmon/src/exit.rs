@@ -268,6 +268,10 @@ fn classify(cause: &(dyn StdError + 'static)) -> Option<(Kind, &'static str)> {
             SyncError::Server(ServerError::SignInAgain) => {
                 Some((Kind::Refused, "`ofmon login` begins a new session"))
             }
+            SyncError::Server(ServerError::Unreachable(_)) => Some((
+                Kind::Unreachable,
+                "is there a network, and is the address right?",
+            )),
             other => Some((other.kind().into(), "")),
         };
     }

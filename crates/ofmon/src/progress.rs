@@ -2,12 +2,13 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     io::{self, IsTerminal as _, Write as _},
     sync::{LazyLock, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use protocol::DeviceId;
 
 use crate::output::Output;
@@ -18,7 +19,7 @@ static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 /// How often a line is printed where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(2);
 
-const STYLE: &str = "{msg:24} {bar:30} {human_pos}/{human_len} {prefix}, {per_sec}, {eta} left";
+const STYLE: &str = "{msg:24} {bar:30} {human_pos}/{human_len} {prefix}, {rate}, {eta} left";
 
 /// Runs `write` while no bar is being drawn.
 pub(crate) fn above_bars(write: impl FnOnce()) {
@@ -58,8 +59,13 @@ impl Work {
         } else {
             bar
         };
-        let style =
-            ProgressStyle::with_template(STYLE).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let rate = |state: &ProgressState, to: &mut dyn fmt::Write| {
+            // A style cannot fail; at worst the rate is missing.
+            let _ = write!(to, "{:.0}/s", state.per_sec());
+        };
+        let style = ProgressStyle::with_template(STYLE)
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .with_key("rate", rate);
         bar.set_style(style);
         bar.set_prefix(unit);
         bar.set_message(name.to_owned());
@@ -123,6 +129,33 @@ impl Bars {
         let mut works = self.works.lock().unwrap_or_else(PoisonError::into_inner);
         let begin = || Work::begin(self.output, &device.to_string(), self.unit);
         works.entry(device).or_insert_with(begin).set(done, total);
+    }
+}
+
+/// The progress of work that several meters do together, in one figure.
+#[derive(Debug)]
+pub(crate) struct Joint {
+    work: Work,
+    /// Meters that take part.
+    meters: u64,
+    done: HashMap<DeviceId, u64>,
+}
+
+impl Joint {
+    /// Begins work of so many meters that is counted in `unit`.
+    pub(crate) fn begin(output: Output, name: &str, unit: &'static str, meters: usize) -> Self {
+        Self {
+            work: Work::begin(output, name, unit),
+            meters: meters as u64,
+            done: HashMap::new(),
+        }
+    }
+
+    /// Tells how far a meter is; each has `total` to do.
+    pub(crate) fn set(&mut self, device: DeviceId, done: u64, total: u64) {
+        self.done.insert(device, done);
+        let all_done = self.done.values().sum();
+        self.work.set(all_done, total.saturating_mul(self.meters));
     }
 }
 

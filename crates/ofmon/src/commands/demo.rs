@@ -23,7 +23,7 @@ use crate::{
     context::Context,
     engine::Engine,
     exit::{Kind, Problem},
-    progress::{Bars, Work},
+    progress::{Bars, Joint},
     server, stop,
 };
 
@@ -211,12 +211,14 @@ async fn prepare(
     begun: Instant,
 ) -> Result<report::Report> {
     context.output.text("Three simulated meters, two weeks of history each, made of 10 s means: above the sampling level.")?;
-    let mut history = Work::begin(context.output, "history", "s");
+    let mut history = Joint::begin(context.output, "history", "s", NAMES.len());
     loop {
         match news.recv().await {
-            Some(Progress::History { done, total, .. }) => {
-                history.set(done.as_secs(), total.as_secs())
-            }
+            Some(Progress::History {
+                device,
+                done,
+                total,
+            }) => history.set(device, done.as_secs(), total.as_secs()),
             Some(Progress::Live { .. }) | None => break,
             Some(Progress::Ready(_)) => {}
         }

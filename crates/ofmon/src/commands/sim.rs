@@ -18,7 +18,7 @@ use crate::{
     exit::Problem,
     moment,
     output::{Column, table},
-    progress::Work,
+    progress::Joint,
     stop,
 };
 
@@ -135,7 +135,7 @@ struct Report<'a> {
     context: &'a Context,
     options: &'a Options,
     start_ms: Option<i64>,
-    history: Option<Work>,
+    history: Option<Joint>,
     history_length: Duration,
     /// Meters that answer, until they are told of.
     ready: Vec<MeterEntry>,
@@ -155,12 +155,17 @@ impl<'a> Report<'a> {
 
     fn hear(&mut self, progress: Progress) -> Result<()> {
         match progress {
-            Progress::History { done, total, .. } => {
+            Progress::History {
+                device,
+                done,
+                total,
+            } => {
                 self.history_length = total;
-                let begin = || Work::begin(self.context.output, "history", "s");
+                let (output, meters) = (self.context.output, self.options.devices);
+                let begin = || Joint::begin(output, "history", "s", meters);
                 self.history
                     .get_or_insert_with(begin)
-                    .set(done.as_secs(), total.as_secs());
+                    .set(device, done.as_secs(), total.as_secs());
                 Ok(())
             }
             Progress::Ready(meters) if self.options.speed > 0.0 => self.tell(&meters, None),

@@ -1,6 +1,6 @@
 //! The web server: page, guards, errors.
 
-use crate::program::{Place, get, request};
+use crate::program::{Answer, Place, get, request};
 
 const MARK: &str = "X-Ofmon: 1";
 const JSON: &str = "Content-Type: application/json";
@@ -99,87 +99,40 @@ fn bad_requests_get_an_error_in_the_agreed_form() {
     let server = place.start(&["serve", "--listen", "127.0.0.1:0", "--json"]);
     let url = server.document["url"].as_str().unwrap();
     let unknown = "/api/v1/devices/020f00000001";
-    let long = format!(
-        "{{\"devices\":[{}\"020f00000001\"]}}",
-        "\"020f00000001\",".repeat(10_000)
-    );
-    let cases = [
-        (404, request(url, "GET /api/v1/nothing", &[], "")),
-        (404, request(url, "GET /api", &[], "")),
-        (405, request(url, "DELETE /api/v1/status", &[MARK], "")),
-        (400, request(url, "GET /api/v1/devices/cellar", &[], "")),
-        (404, request(url, &format!("GET {unknown}"), &[], "")),
-        (404, request(url, &format!("GET {unknown}/latest"), &[], "")),
-        (
-            404,
-            request(
-                url,
-                &format!("GET {unknown}/power?from_ms=0&to_ms=1000&points=10"),
-                &[],
-                "",
-            ),
-        ),
-        (
-            400,
-            request(
-                url,
-                &format!("GET {unknown}/power?from_ms=0&points=10"),
-                &[],
-                "",
-            ),
-        ),
-        (
-            400,
-            request(
-                url,
-                &format!("GET {unknown}/energy?from_ms=0&to_ms=1000&by=year"),
-                &[],
-                "",
-            ),
-        ),
-        (404, request(url, "GET /api/v1/jobs/77", &[], "")),
-        (415, request(url, "POST /api/v1/collect", &[MARK], "{}")),
-        (
-            400,
-            request(url, "POST /api/v1/collect", &[MARK, JSON], "{"),
-        ),
-        (
-            422,
-            request(
-                url,
-                "POST /api/v1/collect",
-                &[MARK, JSON],
-                "{\"devices\":[\"x\"]}",
-            ),
-        ),
-        (
-            422,
-            request(
-                url,
-                "POST /api/v1/collect",
-                &[MARK, JSON],
-                "{\"device\":[]}",
-            ),
-        ),
-        (
-            413,
-            request(url, "POST /api/v1/collect", &[MARK, JSON], &long),
-        ),
-    ];
-    for (status, answer) in cases {
-        assert_eq!(answer.status, status, "{answer:?}");
-        let error = &answer.json()["error"];
-        assert!(
-            error["code"].is_string() && error["hint"].is_string(),
-            "{answer:?}"
-        );
-        assert!(
-            error["message"]
-                .as_str()
-                .is_some_and(|message| !message.is_empty()),
-            "{answer:?}"
-        );
+    for (status, path) in [
+        (404, "/api/v1/nothing"),
+        (404, "/api"),
+        (400, "/api/v1/devices/cellar"),
+        (404, unknown),
+        (404, &format!("{unknown}/latest")),
+        (404, &format!("{unknown}/power?from_ms=0&to_ms=9&points=10")),
+        (400, &format!("{unknown}/power?from_ms=0&points=10")),
+        (400, &format!("{unknown}/energy?from_ms=0&to_ms=9&by=year")),
+        (404, "/api/v1/jobs/77"),
+    ] {
+        assert_refused(status, &get(url, path));
     }
+    let collect = "POST /api/v1/collect";
+    let long = format!("{{\"devices\":[{}]}}", "\"020f00000001\",".repeat(10_000));
+    for (status, line, fields, body) in [
+        (405, "DELETE /api/v1/status", &[MARK][..], ""),
+        (415, collect, &[MARK], "{}"),
+        (400, collect, &[MARK, JSON], "{"),
+        (422, collect, &[MARK, JSON], "{\"devices\":[\"x\"]}"),
+        (422, collect, &[MARK, JSON], "{\"device\":[]}"),
+        (413, collect, &[MARK, JSON], &long),
+    ] {
+        assert_refused(status, &request(url, line, fields, body));
+    }
+}
+
+#[track_caller]
+fn assert_refused(status: u16, answer: &Answer) {
+    assert_eq!(answer.status, status, "{answer:?}");
+    let error = &answer.json()["error"];
+    assert!(error["code"].is_string() && error["hint"].is_string());
+    let message = error["message"].as_str().unwrap_or_default();
+    assert!(!message.is_empty(), "{answer:?}");
 }
 
 #[test]

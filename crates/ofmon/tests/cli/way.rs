@@ -107,23 +107,7 @@ fn meters_are_found_set_up_and_collected() {
         (&true.into(), &"Cellar".into())
     );
 
-    // Another collector finds the meters taken, leaves them alone, and says so where it was told to take one.
-    let other = Place::new();
-    let state = place.path("air");
-    let state = state.to_str().unwrap();
-    let left = other
-        .run(&["setup", "--local", "--all", "--sim", state, "--json"])
-        .done()
-        .json();
-    assert_eq!(
-        (&left[0]["result"], &left[1]["result"]),
-        (&"not_ours".into(), &"not_ours".into())
-    );
-    let refused = other.run(&["setup", "--local", &id, "--sim", state, "--json"]);
-    assert_eq!(
-        (refused.code, &refused.json()[0]["error"]["code"]),
-        (4, &"refused".into())
-    );
+    others_leave_them_alone(&place.path("air"), &id);
     assert_eq!(air.interrupt().0, 0);
 
     let gone = place.run(&["collect", "--json"]);
@@ -137,6 +121,25 @@ fn meters_are_found_set_up_and_collected() {
             .as_str()
             .unwrap()
             .contains("in range")
+    );
+}
+
+/// Another collector finds the meters taken, leaves them alone, and says so where it was told to take one.
+fn others_leave_them_alone(air: &Path, id: &str) {
+    let other = Place::new();
+    let state = air.to_str().unwrap();
+    let left = other
+        .run(&["setup", "--local", "--all", "--sim", state, "--json"])
+        .done()
+        .json();
+    assert_eq!(
+        (&left[0]["result"], &left[1]["result"]),
+        (&"not_ours".into(), &"not_ours".into())
+    );
+    let refused = other.run(&["setup", "--local", id, "--sim", state, "--json"]);
+    assert_eq!(
+        (refused.code, &refused.json()[0]["error"]["code"]),
+        (4, &"refused".into())
     );
 }
 

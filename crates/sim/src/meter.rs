@@ -10,7 +10,7 @@ use std::{
 };
 
 use device::{Board as _, Facts, Meter, http};
-use flash_store::{FlashStore, Format};
+use flash_store::{FlashStore, Format, MountError};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use metering::Pair;
 use nor_model::Nor;
@@ -249,23 +249,24 @@ async fn connection(router: &http::DeviceRouter<'_, SimBoard>, stream: TcpStream
     }
 }
 
-/// Mounts the flash of a meter; formats a file that was not there.
+/// Mounts the flash of a meter; formats one that holds nothing yet, also where an earlier formatting was cut off.
 fn mount(plan: &Plan) -> Result<FlashStore<Nor>, Error> {
-    let flash_error = |source| Error::Flash {
+    let flash = Nor::open(&plan.flash, FLASH_BYTES).map_err(|source| Error::Flash {
         path: plan.flash.clone(),
         source,
-    };
-    let fresh = !plan.flash.exists();
-    let flash = Nor::open(&plan.flash, FLASH_BYTES).map_err(flash_error)?;
-    if fresh {
-        let format = Format {
-            device: plan.id,
-            store: StoreId(rand::rng().random()),
-            channels: 1,
-        };
-        return FlashStore::format(flash, &format).map_err(|error| Error::Format(plan.id, error));
+    })?;
+    match FlashStore::mount(flash) {
+        Ok(store) => Ok(store),
+        Err((MountError::Unformatted, flash)) => {
+            let format = Format {
+                device: plan.id,
+                store: StoreId(rand::rng().random()),
+                channels: 1,
+            };
+            FlashStore::format(flash, &format).map_err(|error| Error::Format(plan.id, error))
+        }
+        Err((error, _)) => Err(Error::Mount(plan.flash.clone(), error)),
     }
-    FlashStore::mount(flash).map_err(|(error, _)| Error::Mount(plan.flash.clone(), error))
 }
 
 fn facts(plan: &Plan) -> Facts {

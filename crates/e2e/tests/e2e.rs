@@ -61,8 +61,9 @@ fn cut_connections_lose_and_double_nothing() {
     let scratch = tempfile::tempdir().unwrap();
     let profile = scenario::profile(scratch.path(), 10).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let cutting = cuts::run(&profile, 97, &scratch.path().join("cuts"));
-    let outcome = runtime.block_on(cutting).unwrap();
+    let outcome = runtime
+        .block_on(cuts::run(&profile, 97, &scratch.path().join("cuts")))
+        .unwrap();
     assert!(outcome.connection_cuts > 10, "{outcome:?}");
     assert!(outcome.cuts_before_the_end_of_the_block > 3, "{outcome:?}");
     assert!(outcome.cuts_behind_the_block > 3, "{outcome:?}");

@@ -6,9 +6,9 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`error`] | what can go wrong, and whose fault it is |
-//! | [`session`] | signed requests, verified answers |
-//! | [`stream`] | frames of a block stream |
+//! | `error` | what can go wrong, and whose fault it is |
+//! | `session` | signed requests, verified answers |
+//! | `stream` | frames of a block stream |
 
 mod error;
 mod session;

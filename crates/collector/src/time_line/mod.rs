@@ -3,14 +3,14 @@
 //! A meter knows `(boot, uptime)` only. An **anchor** says: at this uptime of this boot it was that UTC, give or take its
 //! uncertainty. Uptime runs within ± [`DRIFT_PPM_MAX`] of true time, boots follow each other in order. Each of these
 //! facts is a bound on a difference of two moments, so together they give every moment a window `[low, high]` in which it
-//! truly lies, and one pass forward and one back along the chain of moments find all windows exactly ([`chain`]).
+//! truly lies, and one pass forward and one back along the chain of moments find all windows exactly (`chain`).
 //!
 //! Within its window a moment is placed where it most likely was: on the straight line between two anchors, on the line
 //! with the same drift before the first and behind the last, in the middle for a boot without anchor, as late as possible
 //! where nothing bounds it from below. The stated uncertainty is the distance to the farther end of the window.
 //!
 //! What follows from that: order is kept; gaps are never negative; a further fact only narrows windows, so a time never
-//! moves by more than was stated. Anchors that cannot all be true are told apart by majority ([`agreement`]): the others
+//! moves by more than was stated. Anchors that cannot all be true are told apart by majority (`agreement`): the others
 //! are flagged and left out, never averaged in.
 
 mod agreement;

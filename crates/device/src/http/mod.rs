@@ -1,7 +1,7 @@
 //! The device API over picoserve, the same on a chip and on a PC.
 //!
-//! A request goes through four steps: [`Head::read`] takes what is needed out of line and headers, the [gate](crate::access)
-//! checks its MAC, the body is read and checked against its hash, and [`routes`] gives the answer. Every answer carries
+//! A request goes through four steps: `Head::read` takes what is needed out of line and headers, the [gate](crate::access)
+//! checks its MAC, the body is read and checked against its hash, and `routes` gives the answer. Every answer carries
 //! a nonce for the next request; answers to authenticated requests carry a MAC. JSON is rendered whole before it is sent,
 //! so its MAC can stand in an ordinary header.
 

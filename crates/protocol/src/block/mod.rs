@@ -25,7 +25,7 @@
 //! | end − 4 | 4 | CRC-32 (ISO-HDLC) of all before |
 //!
 //! Payload of readings (format 0), per reading and channel: the differences to the reading before it (the first one: to
-//! [`ChannelReading::default`]) of energy, reactive power, voltage, current and frequency as zigzag varints, then a
+//! [`ChannelReading::default`](crate::reading::ChannelReading)) of energy, reactive power, voltage, current and frequency as zigzag varints, then a
 //! status byte: 0 where coverage and flags are as before, else 1 and both as varints. Payload of a loss: import and
 //! export in mJ per channel as varints. *Never existed* has none.
 //!

@@ -123,24 +123,24 @@ async fn nothing_lost(figures: &mut Figures<'_>) -> Result<()> {
         speed: 400.0,
         seed: 1,
     })?;
-    let killed = kills::run(14, 120, 2, &scratch.path().join("kills"))?;
-    let ten_minutes = scenario::profile(&scratch.path().join("short"), 10)?;
-    let cut = cuts::run(&ten_minutes, 1, &scratch.path().join("cuts")).await?;
-    let difference: Difference = restarted
-        .difference
-        .plus(killed.difference)
-        .plus(cut.difference);
     figures.set("meter_restarts", restarted.meter_restarts)?;
     figures.set("restart_readings", restarted.readings)?;
     figures.set(
         "restart_energy_error_percent",
         rounded(restarted.energy_error_percent, 4),
     )?;
+    let killed = kills::run(14, 120, 2, &scratch.path().join("kills"))?;
     figures.set(
         "collector_kills",
         restarted.collector_kills + killed.collector_kills,
     )?;
     figures.set("collector_kills_in_the_middle", killed.kills_in_the_middle)?;
+    let ten_minutes = scenario::profile(&scratch.path().join("short"), 10)?;
+    let cut = cuts::run(&ten_minutes, 1, &scratch.path().join("cuts")).await?;
+    let difference: Difference = restarted
+        .difference
+        .plus(killed.difference)
+        .plus(cut.difference);
     figures.set("connection_cuts", cut.connection_cuts)?;
     figures.set(
         "connection_cuts_behind_the_block",

@@ -79,16 +79,14 @@ pub async fn run(profile: &Path, step: u64, scratch: &Path) -> Result<Outcome> {
             0 => outcome.cuts_before_the_end_of_the_block += 1,
             _ => outcome.cuts_behind_the_block += 1,
         }
+        // What lay on the flash before must come; what is measured meanwhile may.
+        let before = truth::read_flash(&meters.flash_files()?[0])?.readings;
         collector.collect_all()?;
         let export = Export::parse(&collector.text(&["export", "--format", "csv"])?)?;
         let mut flash = truth::read_flash(&meters.flash_files()?[0])?.readings;
-        let collected = export
-            .rows
-            .keys()
-            .map(|(_, seq)| *seq)
-            .max()
-            .unwrap_or_default();
-        flash.retain(|seq, _| *seq <= collected);
+        flash.retain(|seq, _| {
+            before.contains_key(seq) || export.rows.contains_key(&(device.clone(), *seq))
+        });
         outcome.difference = outcome
             .difference
             .plus(Difference::between(&flash, &export, &device)?);

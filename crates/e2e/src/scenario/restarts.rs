@@ -89,19 +89,16 @@ pub fn run(plan: &Plan<'_>) -> Result<Outcome> {
     thread::sleep(Duration::from_millis(500));
     let flash = meters.flash_files()?.remove(0);
     let device = meters.entries()?[0].id.to_string();
+    // What lay on the flash before must come; what is measured meanwhile may.
+    let before = truth::read_flash(&flash)?.readings;
     collector.collect_all()?;
     let content = truth::read_flash(&flash)?;
     meters.kill()?;
     outcome.forgotten += remember(&mut seen, content.readings);
     let export = Export::parse(&collector.text(&["export", "--format", "csv"])?)?;
-    // A reading that was closed between collecting and looking is in the flash only.
-    let collected = export
-        .rows
-        .keys()
-        .map(|(_, seq)| *seq)
-        .max()
-        .unwrap_or_default();
-    seen.retain(|seq, _| *seq <= collected);
+    seen.retain(|seq, _| {
+        before.contains_key(seq) || export.rows.contains_key(&(device.clone(), *seq))
+    });
     outcome.readings = seen.len() as u64;
     outcome.difference = Difference::between(&seen, &export, &device)?;
     let history = profile.len_us() / 10_000_000;

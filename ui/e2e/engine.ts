@@ -23,7 +23,7 @@ export class Engine {
   static async demo(): Promise<Engine> {
     const engine = new Engine(await mkdtemp(join(tmpdir(), 'ofmon-ui-')));
     try {
-      await engine.#start(['demo', '--no-open', '--port', '0', '--data', engine.data]);
+      await engine.#start(['demo', '--port', '0', '--data', engine.data]);
       return engine;
     } catch (error) {
       await engine.end();

@@ -10,7 +10,7 @@ use signal_hook::iterator::Signals;
 
 use crate::double::{Double, own_group, signal};
 use crate::project::Project;
-use crate::{command, ui};
+use crate::ui;
 
 /// Account of the ThingsBoard double, which has no secrets.
 const DOUBLE_USER: &str = "tenant@thingsboard.org";
@@ -45,12 +45,7 @@ impl Arguments {
 pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> {
     let (sync, rest) = arguments.split();
     ui::build(project)?;
-    let mut build = project.cargo();
-    build.args(["build", "--release", "-p", "ofmon"]);
-    if sync {
-        build.args(["-p", "thingsboard-double"]);
-    }
-    command::run(&mut build)?;
+    project.build_for_release()?;
     let mut ofmon = Command::new(project.program("release", "ofmon"));
     ofmon.arg("demo").args(rest);
     if !sync {

@@ -148,7 +148,7 @@ pub(crate) fn check_with_python_client(project: &Project) -> Result<()> {
         bail!("{} is missing", script.display());
     }
     let python = prepare_python_client(project)?;
-    command::run(project.cargo().args(["build", "-p", "thingsboard-double"]))?;
+    project.build_for_tests()?;
     let double = Double::start(Command::new(project.program("debug", "thingsboard-double")))?;
     command::run(
         Command::new(python)

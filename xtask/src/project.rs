@@ -55,6 +55,30 @@ impl Project {
         self.root.join("target").join(name)
     }
 
+    /// Builds all programs for release: the one that people run, and those that measure or stand in for others.
+    ///
+    /// Always all together: alone each would get other features of its dependencies, and those be built twice.
+    ///
+    /// # Errors
+    /// When one does not build.
+    pub(crate) fn build_for_release(&self) -> Result<()> {
+        let mut build = self.cargo();
+        build.args(["build", "--release"]);
+        build.args(["-p", "ofmon", "-p", "thingsboard-double", "-p", "e2e"]);
+        command::run(&mut build)
+    }
+
+    /// Builds what the Rust tests build, all programs among it, with the same features of the dependencies.
+    ///
+    /// # Errors
+    /// When something does not build.
+    pub(crate) fn build_for_tests(&self) -> Result<()> {
+        command::run(
+            self.cargo()
+                .args(["build", "--workspace", "--bins", "--tests"]),
+        )
+    }
+
     /// Returns the path of a built program of the workspace.
     pub(crate) fn program(&self, profile: &str, name: &str) -> PathBuf {
         self.target.join(profile).join(name)

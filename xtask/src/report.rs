@@ -22,10 +22,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> {
     let file = project.scratch("report.json");
     fs::create_dir_all(project.scratch(""))?;
-    // Built together: alone each would get other features of its dependencies, and those be built twice.
-    let mut build = project.cargo();
-    build.args(["build", "--release", "-p", "ofmon", "-p", "e2e"]);
-    command::run(&mut build)?;
+    project.build_for_release()?;
     let mut measure = Command::new(project.program("release", "e2e"));
     measure
         .arg("report")

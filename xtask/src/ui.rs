@@ -93,7 +93,7 @@ pub(crate) fn check(project: &Project) -> Result<()> {
 /// When the program or the page does not build, or a test fails.
 pub(crate) fn test_in_browser(project: &Project) -> Result<()> {
     build(project)?;
-    command::run(project.cargo().args(["build", "-p", "ofmon"]))?;
+    project.build_for_tests()?;
     let chromium = std::env::var_os("CHROMIUM").unwrap_or_else(|| CHROMIUM.into());
     let mut tests = npm(&folder(project)?, &["run", "e2e"]);
     tests

@@ -37,6 +37,15 @@ pub(crate) fn age(then_ms: i64, now_ms: i64) -> String {
     }
 }
 
+/// Returns the local time of UTC milliseconds in seconds since a Monday's midnight; 0 before 1970 and beyond all years.
+pub(crate) fn seconds_since_monday(utc_ms: i64, zone: &TimeZone) -> u64 {
+    /// The first Monday after 1970 began.
+    const MONDAY: civil::DateTime = civil::date(1970, 1, 5).at(0, 0, 0, 0);
+    let seconds = Timestamp::from_millisecond(utc_ms)
+        .map(|moment| zone.to_datetime(moment).duration_since(MONDAY).as_secs());
+    seconds.map_or(0, |seconds| u64::try_from(seconds).unwrap_or(0))
+}
+
 /// Reads a moment: with a zone of its own, in `zone`, or as a length of time before `now_ms`.
 pub(crate) fn parse(text: &str, zone: &TimeZone, now_ms: i64) -> Result<i64> {
     let text = text.trim();
@@ -87,6 +96,14 @@ mod tests {
     fn a_day_ago_is_the_same_time_of_day_across_a_change_of_the_clock() {
         // 40 days before lies in summer time: one hour nearer to UTC noon.
         assert_eq!(parsed("40d"), "2026-10-12T07:00:00.000Z");
+    }
+
+    #[test]
+    fn saturday_morning_is_five_days_and_some_hours_after_monday() {
+        let seconds = seconds_since_monday(NOW_MS, &berlin());
+        assert_eq!(seconds % (7 * 86_400), 5 * 86_400 + 9 * 3_600);
+        assert_eq!(seconds_since_monday(0, &berlin()), 0);
+        assert_eq!(seconds_since_monday(i64::MAX, &berlin()), 0);
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub struct Options {
     pub load: Load,
     /// History before the present begins; a profile has its own length instead.
     pub history: Duration,
+    /// Local time at which the present begins, in seconds since a Monday's midnight: gives households their rhythm.
+    pub present_s: u64,
     /// Makes history of means over 10 s instead of samples.
     pub fast_history: bool,
     /// Seconds of history in a second of time; 0 is as fast as it goes.
@@ -237,6 +239,7 @@ fn plans(options: &Options) -> Result<Vec<Plan>, Error> {
             front_end: FrontEnd::esp32c3(CT_AMPERES, seed),
             seed,
             history_us,
+            present_s: options.present_s,
             fast_history: options.fast_history,
             speed: options.speed,
             simulated_clock: options.simulated_clock,

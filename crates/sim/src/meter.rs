@@ -56,6 +56,8 @@ pub struct Plan {
     pub seed: u64,
     /// History that must be there before the present begins, in µs.
     pub history_us: u64,
+    /// Local time at which the present begins, in seconds since a Monday's midnight: gives households their rhythm.
+    pub present_s: u64,
     /// Whether history is made of means instead of samples.
     pub fast_history: bool,
     /// Seconds of history in a second of time; 0 is as fast as it goes.
@@ -146,9 +148,12 @@ impl Life<'_> {
     async fn sample(&self) {
         let interval_us = u64::from(self.meter.borrow().interval_ms()) * 1000;
         let begun_us = self.meter.borrow().next().0 * interval_us;
+        let present_us = self.plan.history_us.max(begun_us);
+        let source = self.plan.source.clone();
+        let source = source.with_present(present_us, self.plan.present_s);
         let mut samples = Samples {
             generator: Generator::new(
-                self.plan.source.clone(),
+                source.clone(),
                 self.plan.front_end,
                 SAMPLE_RATE_HZ,
                 self.plan.seed,
@@ -157,9 +162,9 @@ impl Life<'_> {
             uptime_us: 0,
             fed: 0,
         };
-        let history_us = self.plan.history_us.saturating_sub(begun_us);
+        let history_us = present_us - begun_us;
         if self.plan.fast_history {
-            self.history_of_means(begun_us, history_us, &mut samples.uptime_us)
+            self.history_of_means(&source, begun_us, history_us, &mut samples.uptime_us)
                 .await;
         }
         samples.generator.seek(begun_us + samples.uptime_us);
@@ -170,15 +175,18 @@ impl Life<'_> {
         self.present(&mut samples).await;
     }
 
-    async fn history_of_means(&self, begun_us: u64, history_us: u64, uptime_us: &mut u64) {
+    async fn history_of_means(
+        &self,
+        source: &Source,
+        begun_us: u64,
+        history_us: u64,
+        uptime_us: &mut u64,
+    ) {
         let mut turn = Instant::now();
         while *uptime_us + MEANS_US <= history_us {
             let from_us = begun_us + *uptime_us;
             let end_us = *uptime_us + MEANS_US;
-            let window = self
-                .plan
-                .source
-                .mean_window(from_us, from_us + MEANS_US, end_us);
+            let window = source.mean_window(from_us, from_us + MEANS_US, end_us);
             self.meter.borrow_mut().push_window(0, *uptime_us, window);
             *uptime_us = end_us;
             self.board.advance_to(end_us);

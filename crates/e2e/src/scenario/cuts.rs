@@ -5,8 +5,14 @@
 
 use std::{path::Path, time::Duration};
 
-use anyhow::{Result, ensure};
-use sim::registry;
+use anyhow::{Context as _, Result, ensure};
+use collector::{
+    Error, WallClock,
+    client::{Client, Session},
+    collect::{Collected, collect},
+    secrets::Secrets,
+    store::{SharedStore, Store},
+};
 
 use super::Difference;
 use crate::{
@@ -34,56 +40,64 @@ const CUTS_BEHIND_THE_BLOCK: u64 = 20;
 
 /// Cuts after byte 0, `step`, 2 `step` … of the answers of one collection.
 ///
+/// The collector runs within this process, on its own store on the disk: a process for each visit would take so long that
+/// the meter records faster than the cut moves on.
+///
 /// # Errors
 /// When any part of the way fails.
 pub async fn run(profile: &Path, step: u64, scratch: &Path) -> Result<Outcome> {
-    let (meter_air, cut_air) = (scratch.join("meters"), scratch.join("air"));
+    let air = scratch.join("air");
     let setting = Setting {
         devices: 1,
         replay: Some(profile.to_owned()),
         days: 0,
         speed: 0.0,
     };
-    let meters = Meters::start(&setting, &meter_air, Duration::from_secs(60))?;
-    let mut entries = meters.entries()?;
-    let device = entries[0].id.to_string();
-    let address = entries[0].url.trim_start_matches("http://").to_owned();
-    let cutter = Cutter::start(address).await?;
-    entries[0].url.clone_from(&cutter.url);
-    std::fs::create_dir_all(&cut_air)?;
-    registry::write(&cut_air, &entries)?;
-    let base = Collector::new(&scratch.join("base"), &cut_air);
-    let collector = Collector::new(&scratch.join("data"), &cut_air);
+    let meters = Meters::start(&setting, &air, Duration::from_secs(60))?;
+    let entry = meters.entries()?.remove(0);
+    let flash_file = meters.flash_files()?.remove(0);
+    let device = entry.id.to_string();
+    let base = Collector::new(&scratch.join("base"), &air);
     base.set_up_all()?;
+    let token = Secrets::open(base.data())?;
+    let token = token.token(entry.id).context("set-up kept no token")?;
+    let cutter = Cutter::start(entry.url.trim_start_matches("http://").to_owned()).await?;
+    let client = Client::new(&cutter.url)?;
+    let visitor = Visitor {
+        session: client.session(entry.id, token.reveal()),
+        clock: WallClock::default(),
+    };
+    let collector = Collector::new(&scratch.join("data"), &air);
     let mut outcome = Outcome::default();
     for after_bytes in (0..).step_by(step as usize) {
         if outcome.cuts_behind_the_block == CUTS_BEHIND_THE_BLOCK {
             break;
         }
         collector.become_copy_of(&base)?;
+        let before = truth::read_flash(&flash_file)?.readings;
+        let store = SharedStore::new(Store::open(collector.data())?);
         let cuts = cutter.cuts();
         cutter.cut_after(after_bytes);
-        let mut collecting = collector.spawn(&["collect", "--all"])?;
-        let ended = tokio::task::spawn_blocking(move || collecting.wait()).await??;
+        let (cut, ended) = visitor.visit(&store).await;
         cutter.cut_after(NEVER);
         ensure!(
             cutter.cuts() > cuts,
             "no cut after {after_bytes} bytes of answers"
         );
         ensure!(
-            !ended.success(),
+            ended.is_err(),
             "a collection that was cut says that it is complete"
         );
-        let export = Export::parse(&collector.text(&["export", "--format", "csv"])?)?;
-        match export.rows.len() {
+        match cut.readings_new {
             0 => outcome.cuts_before_the_end_of_the_block += 1,
             _ => outcome.cuts_behind_the_block += 1,
         }
-        // What lay on the flash before must come; what is measured meanwhile may.
-        let before = truth::read_flash(&meters.flash_files()?[0])?.readings;
-        collector.collect_all()?;
+        let (_, ended) = visitor.visit(&store).await;
+        ended?;
+        drop(store);
         let export = Export::parse(&collector.text(&["export", "--format", "csv"])?)?;
-        let mut flash = truth::read_flash(&meters.flash_files()?[0])?.readings;
+        // What lay on the flash before must come; what is measured meanwhile may.
+        let mut flash = truth::read_flash(&flash_file)?.readings;
         flash.retain(|seq, _| {
             before.contains_key(seq) || export.rows.contains_key(&(device.clone(), *seq))
         });
@@ -93,4 +107,16 @@ pub async fn run(profile: &Path, step: u64, scratch: &Path) -> Result<Outcome> {
     }
     outcome.connection_cuts = cutter.cuts();
     Ok(outcome)
+}
+
+/// A collector that comes by again and again.
+struct Visitor {
+    session: Session,
+    clock: WallClock,
+}
+
+impl Visitor {
+    async fn visit(&self, store: &SharedStore) -> (Collected, Result<(), Error>) {
+        collect(store, &self.session, &self.clock, &mut |_| ()).await
+    }
 }

@@ -12,7 +12,8 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use collector::thingsboard::Server;
+use collector::{WallClock, thingsboard::Server};
+use jiff::tz::TimeZone;
 use protocol::DeviceId;
 use sim::fleet::{self, Load, Options, Progress};
 use tempfile::TempDir;
@@ -23,6 +24,7 @@ use crate::{
     context::Context,
     engine::Engine,
     exit::{Kind, Problem},
+    moment,
     progress::{Bars, Joint},
     server, stop,
 };
@@ -66,9 +68,6 @@ pub(crate) struct Demo {
     /// User on that server
     #[arg(long, value_name = "NAME", requires = "sync_to")]
     user: Option<String>,
-    /// Prints the address without opening it, which is what happens anyway
-    #[arg(long, hide = true)]
-    no_open: bool,
 }
 
 /// Where a demo keeps its data.
@@ -119,7 +118,7 @@ impl Demo {
         };
         let place = Place::new(context.data_argument())?;
         let context = &context.moved_to(&place.data, &place.air);
-        let options = options(&place.air);
+        let options = options(&place.air, context.zone());
         let (end_meters, ended) = oneshot::channel::<()>();
         let (news_sender, news) = mpsc::unbounded_channel();
         let until_ended = async {
@@ -189,12 +188,13 @@ impl Demo {
     }
 }
 
-fn options(air: &Path) -> Options {
+fn options(air: &Path, zone: &TimeZone) -> Options {
     Options {
         devices: NAMES.len(),
         state: air.to_owned(),
         load: Load::Recipes,
         history: HISTORY,
+        present_s: moment::seconds_since_monday(WallClock::default().now_ms(), zone),
         fast_history: true,
         speed: 0.0,
         simulated_clock: false,

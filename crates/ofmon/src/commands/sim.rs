@@ -93,7 +93,7 @@ impl Sim {
     /// Simulates until the user ends it.
     pub(crate) async fn run(self, context: &Context) -> Result<()> {
         let start_ms = self.start;
-        let options = self.options()?;
+        let options = self.options(context.zone())?;
         let mut report = Report::new(context, &options, start_ms);
         let mut failed = None;
         fleet::run(&options, stop::asked(), |progress| {
@@ -105,7 +105,7 @@ impl Sim {
         failed.map_or(Ok(()), Err)
     }
 
-    fn options(self) -> Result<Options> {
+    fn options(self, zone: &TimeZone) -> Result<Options> {
         if !(self.speed >= 0.0 && self.speed.is_finite()) {
             return Err(
                 Problem::usage("--speed is a number from 0 on", "0 is as fast as it goes").into(),
@@ -116,13 +116,20 @@ impl Sim {
             return Err(Problem::usage("--start and --speed do not go together", hint).into());
         }
         let days = |days: u32| Duration::from_secs(u64::from(days) * 86_400);
+        let history = self.history.unwrap_or_else(|| days(self.days.unwrap_or(1)));
+        let length_ms = i64::try_from(history.as_millis()).unwrap_or(i64::MAX);
+        let present_ms = match self.start {
+            Some(start_ms) => start_ms.saturating_add(length_ms),
+            None => WallClock::default().now_ms(),
+        };
         Ok(Options {
             devices: self.devices,
             // Meters that lived in another time before go on there.
             simulated_clock: self.start.is_some() || air::has_clock(&self.state),
             state: self.state,
             load: self.replay.map_or(Load::Recipes, Load::Profile),
-            history: self.history.unwrap_or_else(|| days(self.days.unwrap_or(1))),
+            history,
+            present_s: moment::seconds_since_monday(present_ms, zone),
             fast_history: self.fast_history,
             speed: self.speed,
             seed: self.seed,

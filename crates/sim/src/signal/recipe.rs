@@ -104,6 +104,8 @@ pub enum Kind {
 pub struct Recipe {
     kind: Kind,
     seed: u64,
+    /// Local time of its first second, in seconds since a Monday's midnight.
+    begins_s: u64,
 }
 
 /// Power in W by shape.
@@ -120,7 +122,17 @@ impl Recipe {
     /// Makes a household.
     #[must_use]
     pub fn new(kind: Kind, seed: u64) -> Self {
-        Self { kind, seed }
+        Self {
+            kind,
+            seed,
+            begins_s: 0,
+        }
+    }
+
+    /// Lets the household's first second be this one: local time in seconds since a Monday's midnight.
+    #[must_use]
+    pub fn beginning_at(self, begins_s: u64) -> Self {
+        Self { begins_s, ..self }
     }
 
     /// Makes the household of a meter in a fleet: the kinds in turn.
@@ -136,7 +148,9 @@ impl Recipe {
         self.kind
     }
 
+    /// Returns the waveforms of a second since the beginning.
     pub(super) fn cycle(&self, second: u64) -> Cycle {
+        let second = self.begins_s + second;
         let volts = self.volts(second);
         let mut current_a = Waveform::default();
         for (current, power_w) in CURRENTS.iter().zip(self.powers(second).0) {
@@ -315,6 +329,17 @@ mod tests {
         }
         let leads = |shape: Shape| MAINS.reactive_power(&CURRENTS[shape as usize]) < 0.0;
         assert!(leads(Shape::Desktop) && !leads(Shape::Motor));
+    }
+
+    #[test]
+    fn household_that_begins_at_night_wakes_up_in_the_morning() {
+        let midnight = Recipe::new(Kind::Flat, 5);
+        let night = midnight.beginning_at(22 * HOUR_S);
+        let differing = (0..DAY_S).filter(|&second| night.cycle(second) != midnight.cycle(second));
+        assert!(differing.count() > 0);
+        for second in 0..DAY_S {
+            assert_eq!(night.cycle(second), midnight.cycle(second + 22 * HOUR_S));
+        }
     }
 
     #[test]

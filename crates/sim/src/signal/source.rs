@@ -34,6 +34,18 @@ pub(super) struct Cycle {
 }
 
 impl Source {
+    /// Lets a built-in household reach the local time `present_s`, in seconds since a Monday's midnight, at
+    /// `position_us`; a profile stays as it is.
+    #[must_use]
+    pub fn with_present(self, position_us: u64, present_s: u64) -> Self {
+        match self {
+            Self::Recipe(recipe) => {
+                Self::Recipe(recipe.beginning_at(present_s.saturating_sub(position_us / SECOND_US)))
+            }
+            profile @ Self::Profile(_) => profile,
+        }
+    }
+
     /// Returns the means over `[from_us, to_us)` since the start of the load, as a window that ends at uptime `end_us`.
     ///
     /// The means are those of the mains, without a front end.

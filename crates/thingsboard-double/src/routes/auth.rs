@@ -6,7 +6,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{SignedIn, entity_id, refusal};
@@ -26,19 +26,18 @@ struct Refresh {
     refresh_token: String,
 }
 
+/// Reads a body that signs someone in; a wrong one is no bad request here but 401.
+fn payload<T: DeserializeOwned>(body: &[u8], otherwise: &str) -> Result<T, ApiError> {
+    let invalid = |_| ApiError::coded(StatusCode::UNAUTHORIZED, 10, otherwise);
+    serde_json::from_slice(body).map_err(invalid)
+}
+
 /// `POST /api/auth/login`
 pub(super) async fn login(
     State(server): State<Arc<Server>>,
     body: Bytes,
 ) -> Result<Json<TokenPair>, ApiError> {
-    let invalid = |_| {
-        ApiError::coded(
-            StatusCode::UNAUTHORIZED,
-            10,
-            "Invalid login request payload",
-        )
-    };
-    let login: Login = serde_json::from_slice(&body).map_err(invalid)?;
+    let login: Login = payload(&body, "Invalid login request payload")?;
     let pair = server
         .accounts
         .sign_in(&login.username, &login.password, server.lifetimes());
@@ -50,14 +49,7 @@ pub(super) async fn refresh(
     State(server): State<Arc<Server>>,
     body: Bytes,
 ) -> Result<Json<TokenPair>, ApiError> {
-    let invalid = |_| {
-        ApiError::coded(
-            StatusCode::UNAUTHORIZED,
-            10,
-            "Invalid refresh token request payload",
-        )
-    };
-    let request: Refresh = serde_json::from_slice(&body).map_err(invalid)?;
+    let request: Refresh = payload(&body, "Invalid refresh token request payload")?;
     server
         .accounts
         .refresh(&request.refresh_token, server.lifetimes())

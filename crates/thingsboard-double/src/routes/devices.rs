@@ -152,11 +152,7 @@ pub(super) async fn by_id(
     _: TenantAdmin,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
-    let registry = server.registry();
-    let device = registry
-        .device(parse_id(&id)?)
-        .ok_or_else(|| ApiError::not_found(NOT_FOUND))?;
-    Ok(Json(device_json(&server, &registry, device)))
+    shown(&server, &id, device_json)
 }
 
 /// `GET /api/device/info/{id}`
@@ -165,11 +161,20 @@ pub(super) async fn info(
     _: TenantAdmin,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
+    shown(&server, &id, info_json)
+}
+
+/// Shows one device, in one of the forms that the server has for it.
+fn shown(
+    server: &Server,
+    id: &str,
+    form: fn(&Server, &Registry, &Device) -> Value,
+) -> Result<Json<Value>, ApiError> {
     let registry = server.registry();
     let device = registry
-        .device(parse_id(&id)?)
+        .device(parse_id(id)?)
         .ok_or_else(|| ApiError::not_found(NOT_FOUND))?;
-    Ok(Json(info_json(&server, &registry, device)))
+    Ok(Json(form(server, &registry, device)))
 }
 
 /// `DELETE /api/device/{id}`

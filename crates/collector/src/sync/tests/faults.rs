@@ -9,7 +9,7 @@ use crate::{
     Kind,
     secrets::{Secret, token_name},
     store::History,
-    sync::{SyncError, sync},
+    sync::SyncError,
     thingsboard::{Server, ServerAddress, ServerError, pack},
 };
 
@@ -29,29 +29,13 @@ async fn readings_that_were_acknowledged_and_dropped_are_noticed_and_sent_again(
         drop_fraction: 0.1,
         ..Faults::default()
     });
-    let lost = {
-        let Bench {
-            double,
-            store,
-            secrets,
-            server,
-            options,
-            ..
-        } = &mut bench;
-        // The queue recovers after the first window.
-        let mut mend = |progress: Progress| {
-            if progress.done == 300 {
-                double.set_faults(Faults::default());
-            }
-        };
-        let report = sync(store, secrets, server, &[METER], options, &mut mend)
-            .await
-            .expect("the session holds");
-        assert!(report.is_complete(), "{report:?}");
-        assert_eq!(only(&report).readings_resent, 300);
-        assert_eq!(only(&report).readings_verified, 600);
-        double.statistics().points_dropped
-    };
+    // The queue recovers after the first window.
+    let mend = |double: &Double| double.set_faults(Faults::default());
+    let report = bench.sync_struck(300, mend).await;
+    assert!(report.is_complete(), "{report:?}");
+    assert_eq!(only(&report).readings_resent, 300);
+    assert_eq!(only(&report).readings_verified, 600);
+    let lost = bench.double.statistics().points_dropped;
     assert!(lost > 0, "the fault struck");
     bench.assert_same();
 }
@@ -88,22 +72,8 @@ async fn a_window_that_is_lost_does_not_hold_up_the_others() {
         drop_fraction: 1.0,
         ..Faults::default()
     });
-    let Bench {
-        double,
-        store,
-        secrets,
-        server,
-        options,
-        ..
-    } = &mut bench;
-    let mut mend = |progress: Progress| {
-        if progress.done == 400 {
-            double.set_faults(Faults::default());
-        }
-    };
-    let report = sync(store, secrets, server, &[METER], options, &mut mend)
-        .await
-        .expect("the session holds");
+    let mend = |double: &Double| double.set_faults(Faults::default());
+    let report = bench.sync_struck(400, mend).await;
     let device = only(&report);
     assert!(
         matches!(device.error, Some(SyncError::Unverified { .. })),
@@ -288,14 +258,7 @@ async fn a_captive_portal_is_named_and_takes_nothing() {
         html_page: FOREVER,
         ..Faults::default()
     });
-    let Bench {
-        store,
-        secrets,
-        server,
-        options,
-        ..
-    } = &mut bench;
-    let refused = sync(store, secrets, server, &[METER], options, &mut |_| {}).await;
+    let refused = bench.try_sync(&[METER], &mut |_| {}).await;
     assert!(
         matches!(
             refused,
@@ -325,23 +288,10 @@ async fn a_token_that_is_refused_stops_its_meter_only() {
     bench.double.set_token(device, "a fresh one").expect("set");
     bench.put(LIFE, 100, 1, 101 * INTERVAL_MS, 10, 1);
 
-    let Bench {
-        store,
-        secrets,
-        server,
-        options,
-        ..
-    } = &mut bench;
-    let report = sync(
-        store,
-        secrets,
-        server,
-        &[METER, other],
-        options,
-        &mut |_| {},
-    )
-    .await
-    .expect("the session holds");
+    let report = bench
+        .try_sync(&[METER, other], &mut |_| {})
+        .await
+        .expect("the session holds");
     let [first, second] = &report.devices[..] else {
         panic!("two reports");
     };
@@ -368,25 +318,10 @@ async fn a_token_that_is_refused_stops_its_meter_only() {
 #[tokio::test]
 async fn a_session_that_ends_during_a_sync_is_renewed() {
     let mut bench = Bench::with_readings(900).await;
-    let Bench {
-        double,
-        store,
-        secrets,
-        server,
-        options,
-        ..
-    } = &mut bench;
-    let before = server.refresh_token().map(|token| token.to_string());
-    let mut expire = |progress: Progress| {
-        if progress.done == 400 {
-            double.expire_access_tokens();
-        }
-    };
-    let report = sync(store, secrets, server, &[METER], options, &mut expire)
-        .await
-        .expect("the session holds");
+    let before = bench.server.refresh_token().map(|token| token.to_string());
+    let report = bench.sync_struck(400, Double::expire_access_tokens).await;
     assert!(report.is_complete(), "{report:?}");
-    let now = secrets.get("server-session").expect("a session").clone();
+    let now = bench.secrets.get("server-session").expect("a session");
     assert_ne!(
         Some(now.reveal()),
         before.as_deref(),
@@ -398,19 +333,11 @@ async fn a_session_that_ends_during_a_sync_is_renewed() {
 #[tokio::test]
 async fn nobody_answering_at_all_is_unreachable_at_once() {
     let mut bench = Bench::with_readings(10).await;
-    let gone = Server::new(
-        ServerAddress::parse("http://127.0.0.1:9").expect("an address"),
-        QUICK,
-    )
-    .expect("a client");
-    gone.resume("x");
-    let Bench {
-        store,
-        secrets,
-        options,
-        ..
-    } = &mut bench;
-    let error = sync(store, secrets, &gone, &[METER], options, &mut |_| {})
+    let nowhere = ServerAddress::parse("http://127.0.0.1:9").expect("an address");
+    bench.server = Server::new(nowhere, QUICK).expect("a client");
+    bench.server.resume("x");
+    let error = bench
+        .try_sync(&[METER], &mut |_| {})
         .await
         .expect_err("nobody listens");
     assert_eq!(error.kind(), Kind::Unreachable);

@@ -21,7 +21,7 @@ use crate::{
     thingsboard::{Server, ServerAddress, Timeouts, keys_of},
 };
 
-use super::{Backoff, DeviceReport, Options, Progress, Report, login, sync};
+use super::{Backoff, DeviceReport, Options, Progress, Report, SyncError, login, sync};
 
 const METER: DeviceId = DeviceId([2, 0x0f, 0x6d, 0, 0, 1]);
 const NAME: &str = "OFMON-020F6D000001";
@@ -160,15 +160,34 @@ impl Bench {
     }
 
     async fn sync_watched(&mut self, progress: &mut (dyn FnMut(Progress) + Send)) -> Report {
-        let done = sync(
-            &self.store,
-            &mut self.secrets,
-            &self.server,
-            &[METER],
-            &self.options,
-            progress,
-        );
-        done.await.expect("the session holds")
+        self.try_sync(&[METER], progress)
+            .await
+            .expect("the session holds")
+    }
+
+    /// Syncs, and lets something happen to the server when so many readings are done.
+    async fn sync_struck(&mut self, done: u64, strike: impl Fn(&Double) + Sync) -> Report {
+        let Self {
+            double, secrets, ..
+        } = self;
+        let mut progress = |progress: Progress| {
+            if progress.done == done {
+                strike(double);
+            }
+        };
+        let (store, server, options) = (&self.store, &self.server, &self.options);
+        sync(store, secrets, server, &[METER], options, &mut progress)
+            .await
+            .expect("the session holds")
+    }
+
+    async fn try_sync(
+        &mut self,
+        meters: &[DeviceId],
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Report, SyncError> {
+        let (store, secrets, server) = (&self.store, &mut self.secrets, &self.server);
+        sync(store, secrets, server, meters, &self.options, progress).await
     }
 
     /// Holds the server to the store: the same readings under the same times with the same values, and nothing else.

@@ -171,6 +171,17 @@ pub(crate) fn pending_token_name(device: DeviceId) -> String {
     format!("pending-token:{device}")
 }
 
+/// Writes a file that nobody else may read, to the disk.
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
 /// Replaces a file in one step by one that nobody else may read.
 fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(directory) = path.parent() {
@@ -182,14 +193,12 @@ fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&fresh)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&fresh, path)?;
+    let replaced = write_new(&fresh, bytes).and_then(|()| fs::rename(&fresh, path));
+    if replaced.is_err() {
+        // On a full disk the part that was written would only be in the way.
+        let _ = fs::remove_file(&fresh);
+    }
+    replaced?;
     // The new name is on the disk when the directory is.
     #[cfg(unix)]
     if let Some(directory) = path.parent() {

@@ -42,6 +42,10 @@ impl Cutter {
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 if let Ok(far) = TcpStream::connect(&address).await {
+                    // Pieces pass as they come, or each would wait for an acknowledgement.
+                    if near.set_nodelay(true).and(far.set_nodelay(true)).is_err() {
+                        continue;
+                    }
                     tokio::spawn(own.clone().pass(near, far));
                 }
             }

@@ -146,6 +146,7 @@ async fn nothing_lost(figures: &mut Figures<'_>) -> Result<()> {
         "connection_cuts_behind_the_block",
         cut.cuts_behind_the_block,
     )?;
+    figures.set("connection_cuts_survived", cut.cuts_survived)?;
     figures.set("lost", difference.lost + restarted.forgotten)?;
     figures.set("doubled", difference.doubled)?;
     figures.set("altered", difference.altered)

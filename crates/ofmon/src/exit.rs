@@ -229,9 +229,12 @@ pub(crate) fn conclude(
     )
 }
 
+const MAKE_ROOM: &str = "make room and try again: what was stored before is kept";
+
 fn classify(cause: &(dyn StdError + 'static)) -> Option<(Kind, &'static str)> {
     if let Some(error) = cause.downcast_ref::<StoreError>() {
         let hint = match error {
+            StoreError::DiskFull => MAKE_ROOM,
             StoreError::Locked { .. } => {
                 "one process writes at a time: end the other one, or use its page"
             }
@@ -274,6 +277,11 @@ fn classify(cause: &(dyn StdError + 'static)) -> Option<(Kind, &'static str)> {
             )),
             other => Some((other.kind().into(), "")),
         };
+    }
+    if let Some(SecretsError::File { source, .. }) = cause.downcast_ref()
+        && source.kind() == io::ErrorKind::StorageFull
+    {
+        return Some((Kind::Storage, MAKE_ROOM));
     }
     let kind = None
         .or_else(|| cause.downcast_ref().map(SecretsError::kind))
@@ -365,6 +373,21 @@ mod tests {
             (Kind::Usage, "UTC is one", true)
         );
         assert_eq!(ending.message, "starting: no such zone: not listed");
+    }
+
+    #[test]
+    fn a_full_disk_asks_for_room_wherever_it_shows() {
+        let secrets = SecretsError::File {
+            path: "secrets.json".into(),
+            source: io::ErrorKind::StorageFull.into(),
+        };
+        for error in [
+            anyhow::Error::new(collector::Error::from(StoreError::DiskFull)),
+            anyhow::Error::new(secrets),
+        ] {
+            let ending = Ending::of(&error);
+            assert_eq!((ending.kind, ending.hint), (Kind::Storage, MAKE_ROOM));
+        }
     }
 
     #[test]

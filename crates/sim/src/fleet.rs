@@ -82,9 +82,10 @@ pub async fn run(
     if !(1..=DEVICES_MAX).contains(&options.devices) {
         return Err(Error::Devices(options.devices));
     }
+    // What is wrong with the profile is said before anything is made.
+    let plans = plans(options)?;
     fs::create_dir_all(&options.state)
         .map_err(|source| Error::State(options.state.clone(), source))?;
-    let plans = plans(options)?;
     let mut fleet = Fleet::new(options, &plans)?;
     let (stop_sender, stop_receiver) = watch::channel(false);
     let (news_sender, mut news) = mpsc::unbounded_channel();

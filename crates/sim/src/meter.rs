@@ -250,6 +250,10 @@ impl Samples {
 }
 
 async fn connection(router: &http::DeviceRouter<'_, SimBoard>, stream: TcpStream) {
+    // An answer is written in pieces: by default the second would wait until the first is acknowledged, 40 ms.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "answers will be slow");
+    }
     let mut buffer = vec![0; http::HTTP_BUFFER_BYTES];
     let server = picoserve::Server::new_tokio(router, &http::CONFIG, &mut buffer);
     if let Err(error) = server.serve(stream).await {

@@ -64,9 +64,12 @@ pub enum StoreError {
     /// The file is a database of something else.
     #[error("the database is not a store of this program")]
     Foreign,
+    /// There is no room for what was to be stored.
+    #[error("the disk is full")]
+    DiskFull,
     /// SQLite failed.
     #[error("the database failed")]
-    Database(#[from] rusqlite::Error),
+    Database(#[source] rusqlite::Error),
     /// Bytes that were to be stored are no block.
     #[error("what was to be stored is no block")]
     NotABlock(#[source] BlockError),
@@ -108,6 +111,15 @@ pub enum StoreError {
     BadRequest(&'static str),
 }
 
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::DiskFull,
+            _ => Self::Database(error),
+        }
+    }
+}
+
 impl StoreError {
     /// Returns what the error means to the one who asked.
     #[must_use]
@@ -119,7 +131,8 @@ impl StoreError {
             | Self::Missing { .. }
             | Self::TooNew { .. }
             | Self::TooOld { .. }
-            | Self::Foreign => Kind::Storage,
+            | Self::Foreign
+            | Self::DiskFull => Kind::Storage,
             Self::Database(error) => match error.sqlite_error_code() {
                 Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Kind::Corrupt,
                 _ => Kind::Storage,

@@ -72,11 +72,12 @@ pub fn run(plan: &Plan<'_>) -> Result<Outcome> {
             collector.set_up_all()?;
         }
         let mut collecting = collector.spawn(&["collect", "--all"])?;
-        thread::sleep(Duration::from_millis(random.random_range(20..300)));
         if random.random() {
+            thread::sleep(Duration::from_millis(random.random_range(0..40)));
             outcome.collector_kills += u64::from(collecting.try_wait()?.is_none());
             collecting.kill()?;
         }
+        thread::sleep(Duration::from_millis(random.random_range(0..300)));
         let flash = meters.flash_files()?.remove(0);
         meters.kill()?;
         collecting.wait()?;

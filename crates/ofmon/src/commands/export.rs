@@ -179,7 +179,14 @@ fn to_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<u64>) -> Re
         .tempfile_in(directory)
         .with_context(failed)?;
     let mut to = BufWriter::with_capacity(256 * 1024, fresh);
-    let rows = write(&mut to)?;
+    let rows = write(&mut to).map_err(|error| {
+        let of_the_file = error.is::<io::Error>();
+        if of_the_file {
+            error.context(failed())
+        } else {
+            error
+        }
+    })?;
     let fresh = to
         .into_inner()
         .map_err(io::IntoInnerError::into_error)

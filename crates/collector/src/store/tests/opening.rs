@@ -124,7 +124,9 @@ fn a_full_disk_is_an_error_that_changes_nothing() {
         .connection
         .query_row(&limit, [], |row| row.get::<_, i64>(0))
         .unwrap();
-    assert_eq!(put_until_full(&mut store).kind(), Kind::Storage);
+    let error = put_until_full(&mut store);
+    assert!(matches!(error, StoreError::DiskFull), "{error}");
+    assert_eq!(error.kind(), Kind::Storage);
     let at = store.cursor(HISTORY).unwrap().0;
     assert_eq!(held(&store), expected(0..at));
     let check: String = store

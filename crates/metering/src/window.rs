@@ -146,6 +146,11 @@ impl WindowStage {
         self.acquire();
     }
 
+    /// Changes how codes become quantities. The open window goes on: whatever it holds counts by the new calibration.
+    pub(crate) fn recalibrate(&mut self, config: &ChannelConfig) {
+        self.evaluator = Evaluator::new(config);
+    }
+
     /// Asks for the harmonics of the next window of whole cycles.
     pub(crate) fn request_spectrum(&mut self) {
         self.spectrometer.request();

@@ -1,7 +1,6 @@
 //! The processor against Rust's own arithmetic and against an assembler, and the guest against the PC.
 
 mod arithmetic;
-mod compressed;
 mod control;
 mod guest;
 mod machine;

@@ -127,9 +127,57 @@ pub fn metering_cost(elf: &[u8]) -> Result<Cost, CostError> {
 /// Measures the guest's signal on this computer.
 #[must_use]
 pub fn metering_reference() -> Reference {
-    let measured = signal::measure(|_| {});
+    let measured = signal::measure(|_| {}, |_| {});
     Reference {
         pairs: measured.pairs,
         checksum: measured.checksum,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use metering::{Flags, Interval, Output};
+
+    use super::*;
+
+    /// An equal checksum says little about a signal that has nothing in it.
+    #[test]
+    fn signal_has_ordinary_and_rare_things_in_it() {
+        let mut intervals: Vec<Interval> = Vec::new();
+        let mut windows = 0;
+        signal::measure(
+            |_| {},
+            |output| match output {
+                Output::Interval(interval) => intervals.push(*interval),
+                Output::Window(_) => windows += 1,
+            },
+        );
+        // 50.15 s with samples and 3.755 s without are 5 intervals.
+        assert_eq!(intervals.len(), 5);
+        assert!((240..=252).contains(&windows), "{windows} windows");
+        // 325.3 V and 13.8 A in peaks, 30 degrees apart: 1,944 W.
+        let first = intervals[0];
+        assert!((1_934..=1_954).contains(&first.energy_quanta), "{first:?}");
+        assert_eq!((first.flags, first.coverage_permille), (Flags(0), 1_000));
+        assert_eq!(first.frequency_chz, 4_998);
+        let any = |holds: &dyn Fn(&Interval) -> bool| intervals[2..].iter().any(holds);
+        assert!(any(&|interval| interval.flags.contains(Flags::CLIPPED)));
+        assert!(any(&|interval| interval.flags.contains(Flags::NO_VOLTAGE)));
+        assert!(any(&|interval| interval.minimum_power_w < -1_000));
+        assert!(any(&|interval| interval.coverage_permille < 900));
+    }
+
+    #[test]
+    fn marks_come_in_turn_around_the_counted_calls() {
+        let (mut from, mut until) = (0, 0);
+        let mark = |mark| match mark {
+            signal::Mark::CountFrom => from += 1,
+            signal::Mark::CountUntil => {
+                until += 1;
+                assert_eq!(from, until);
+            }
+        };
+        let measured = signal::measure(mark, |_| {});
+        assert_eq!((from, until, measured.pairs), (260, 260, 260 * 200));
     }
 }

@@ -99,7 +99,7 @@ fn operation(word: Instruction, left: u32, right: u32) -> Result<u32, Trap> {
         (0x01, 0) => left.wrapping_mul(right),
         (0x01, 1) => high_half(i64::from(signed_left) * i64::from(signed_right)),
         (0x01, 2) => high_half(i64::from(signed_left) * i64::from(right)),
-        (0x01, 3) => (u64::from(left) * u64::from(right) >> 32) as u32,
+        (0x01, 3) => ((u64::from(left) * u64::from(right)) >> 32) as u32,
         // A division by zero does not trap: all bits set, and the dividend as the remainder.
         (0x01, 4) if right == 0 => u32::MAX,
         (0x01, 4) => signed_left.wrapping_div(signed_right) as u32,

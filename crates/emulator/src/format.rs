@@ -149,10 +149,13 @@ pub(crate) const fn j(rd: u32, offset: u32) -> u32 {
 mod tests {
     use super::*;
 
+    /// An instruction, one of its fields, and what that holds.
+    type Case = (u32, fn(Instruction) -> u32, i32);
+
     /// The encodings were made by an assembler of another project (LLVM's).
     #[test]
     fn immediates_are_where_an_assembler_puts_them() {
-        let cases: [(u32, fn(Instruction) -> u32, i32); 12] = [
+        let cases: [Case; 12] = [
             (0x8005_8513, Instruction::immediate_i, -2048),
             (0x7ff5_8513, Instruction::immediate_i, 2047),
             (0x80a5_a023, Instruction::immediate_s, -2048),

@@ -38,13 +38,9 @@ const REGISTERS: [Operation; 18] = [
     ("div", 0x02c5_c533, |a, b| {
         signed(a).checked_div(signed(b)).unwrap_or(-1) as u32
     }),
-    (
-        "divu",
-        0x02c5_d533,
-        |a, b| {
-            if b == 0 { u32::MAX } else { a / b }
-        },
-    ),
+    ("divu", 0x02c5_d533, |a, b| {
+        a.checked_div(b).unwrap_or(u32::MAX)
+    }),
     ("rem", 0x02c5_e533, |a, b| {
         signed(a).checked_rem(signed(b)).unwrap_or(signed(a)) as u32
     }),

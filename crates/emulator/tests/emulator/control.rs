@@ -5,8 +5,10 @@ use proptest::prelude::*;
 
 use crate::machine::{A0, A1, A2, CODE, Machine};
 
-/// Branches by 16 on `a1` and `a2`, and when they are taken.
-const BRANCHES: [(&str, u32, fn(u32, u32) -> bool); 6] = [
+/// A branch by 16 on `a1` and `a2`, and when it is taken.
+type Branch = (&'static str, u32, fn(u32, u32) -> bool);
+
+const BRANCHES: [Branch; 6] = [
     ("beq", 0x00c5_8863, |a, b| a == b),
     ("bne", 0x00c5_9863, |a, b| a != b),
     ("blt", 0x00c5_c863, |a, b| (a as i32) < b as i32),

@@ -11,10 +11,11 @@ mod signal;
 use core::panic::PanicInfo;
 
 extern "C" fn main() -> ! {
-    let measured = signal::measure(|mark| match mark {
+    let mark = |mark| match mark {
         signal::Mark::CountFrom => calls::count_from(),
         signal::Mark::CountUntil => calls::count_until(),
-    });
+    };
+    let measured = signal::measure(mark, |_| {});
     calls::finished(measured.pairs, measured.checksum)
 }
 

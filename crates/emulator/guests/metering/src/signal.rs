@@ -58,8 +58,8 @@ fn config() -> ChannelConfig {
     }
 }
 
-/// Feeds the whole signal to a channel and says when counting begins and ends.
-pub(crate) fn measure(mut mark: impl FnMut(Mark)) -> Measured {
+/// Feeds the whole signal to a channel, says when counting begins and ends, and shows what comes out.
+pub(crate) fn measure(mut mark: impl FnMut(Mark), mut show: impl FnMut(&Output)) -> Measured {
     let mut channel = Channel::new(config()).expect("the configuration is in range");
     let mut source = Source::default();
     let mut checksum = Checksum::default();
@@ -88,6 +88,7 @@ pub(crate) fn measure(mut mark: impl FnMut(Mark)) -> Measured {
         }
         for output in black_box(outputs).iter().flatten() {
             checksum.fold(output);
+            show(output);
         }
     }
     Measured {
@@ -151,8 +152,8 @@ impl Source {
         self.phase = self.phase.wrapping_add(PHASE_STEP);
         let lagged = self.phase.wrapping_sub(load.lag);
         let third = sine(lagged.wrapping_mul(3)) / 5;
-        let voltage = load.voltage * sine(self.phase) >> 14;
-        let current = load.current * (sine(lagged) + third) >> 14;
+        let voltage = (load.voltage * sine(self.phase)) >> 14;
+        let current = (load.current * (sine(lagged) + third)) >> 14;
         Pair {
             voltage: self.sampled(voltage),
             current: self.sampled(current),
@@ -198,8 +199,8 @@ static QUARTER_SINE: [i16; 257] = {
         let mut sum = 0;
         let mut term = 0;
         while term < terms.len() {
-            sum += terms[term] * power >> 16;
-            power = power * square >> 16;
+            sum += (terms[term] * power) >> 16;
+            power = (power * square) >> 16;
             term += 1;
         }
         table[index] = (sum >> 10) as i16;

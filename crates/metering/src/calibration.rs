@@ -229,8 +229,10 @@ impl Capture {
         if mean_mhz == 0 {
             return 0;
         }
-        let cube = ((tangent_q30 * tangent_q30) >> 30) * tangent_q30 >> 30;
-        let fifth = ((tangent_q30 * tangent_q30) >> 30) * cube >> 30;
+        let product = |a: i128, b: i128| (a * b) >> 30;
+        let square = product(tangent_q30, tangent_q30);
+        let cube = product(square, tangent_q30);
+        let fifth = product(square, cube);
         // The series' next term is below 10^-6 at 10°.
         let angle_q30 = tangent_q30 - cube / 3 + fifth / 5;
         // A current that was taken later seems to lead.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`board`] | what the hardware, or a simulation of it, provides |
 //! | [`meter`] | samples in, readings on flash, answers out |
-//! | [`settings`] | token, name and interval, as they lie on flash |
+//! | [`settings`] | token, name, interval and calibrations, as they lie on flash |
 //! | [`access`] | nonces, replay protection, checking of requests |
 //! | [`http`] | the device API over picoserve, the same on a chip and on a PC |
 //!
@@ -14,6 +14,7 @@
 
 pub mod access;
 pub mod board;
+mod calibrating;
 pub mod http;
 pub mod meter;
 mod recorder;

@@ -7,7 +7,7 @@
 use embedded_storage::nor_flash::NorFlash;
 use flash_store::FlashStore;
 use heapless::Vec;
-use metering::{Channel, Pair, Window};
+use metering::{Calibration, Channel, ChannelConfig, Output, Pair, Window};
 use protocol::{
     DeviceId, Seq,
     authentication::Key,
@@ -22,6 +22,7 @@ use protocol::{
 use crate::{
     access::Gate,
     board::Facts,
+    calibrating::Session,
     recorder::{POWER_UNIT_MW, Recorder},
     settings::{self, InvalidSetting, RECORD_BYTES_MAX, Settings},
 };
@@ -48,14 +49,20 @@ pub enum Refused {
     Conflict,
     /// It speaks of another store, or of readings that do not exist yet.
     UnknownReading,
+    /// A capture for a calibration runs.
+    Busy,
+    /// There is no calibration before the one in force.
+    NothingToUndo,
     /// The store failed.
     Storage,
 }
 
 /// All of a meter that is not hardware.
 pub struct Meter<F: NorFlash> {
-    recorder: Recorder<F>,
-    channels: Vec<Channel, CHANNELS_MAX>,
+    pub(crate) recorder: Recorder<F>,
+    pub(crate) channels: Vec<Channel, CHANNELS_MAX>,
+    /// The calibration that is being made, or was made last.
+    pub(crate) session: Option<Session>,
     settings: Settings,
     facts: Facts,
     key: Option<Key>,
@@ -80,8 +87,13 @@ impl<F: NorFlash> Meter<F> {
             .map_err(|_| StartError::Storage)?;
         let settings = read_settings(&mut store)?;
         let mut channels = Vec::new();
-        for config in &facts.channels {
-            let config = metering::ChannelConfig {
+        let calibrated = &settings.calibration.channels;
+        if !calibrated.is_empty() && calibrated.len() != facts.channels.len() {
+            return Err(StartError::Channel);
+        }
+        for (index, config) in facts.channels.iter().enumerate() {
+            let config = ChannelConfig {
+                calibration: *calibrated.get(index).unwrap_or(&config.calibration),
                 interval_ms: settings.interval_ms,
                 power_unit_mw: POWER_UNIT_MW.into(),
                 ..config.clone()
@@ -94,8 +106,14 @@ impl<F: NorFlash> Meter<F> {
         }
         let mut meter = Self {
             gate: Gate::new(facts.nonce_secret),
-            recorder: Recorder::new(store, boot, settings.interval_ms),
+            recorder: Recorder::new(
+                store,
+                boot,
+                settings.interval_ms,
+                settings.calibration.version,
+            ),
             channels,
+            session: None,
             settings,
             facts,
             key: None,
@@ -111,8 +129,16 @@ impl<F: NorFlash> Meter<F> {
     /// # Panics
     /// When there is no such channel.
     pub fn push_samples(&mut self, channel: usize, pairs: &[Pair], end_us: u64) {
-        let recorder = &mut self.recorder;
-        self.channels[channel].push(pairs, end_us, &mut |output| recorder.take(channel, output));
+        let (recorder, session) = (&mut self.recorder, &mut self.session);
+        self.channels[channel].push(pairs, end_us, &mut |output| {
+            if let (Some(session), Output::Window(window)) = (session.as_mut(), &output)
+                && session.channel == channel
+            {
+                session.take(window);
+            }
+            recorder.take(channel, output);
+        });
+        self.conclude_calibration(end_us / 1000);
     }
 
     /// Feeds the means of one channel from `start_us` to the end of `window`: history above the sampling level.
@@ -294,7 +320,7 @@ impl<F: NorFlash> Meter<F> {
             version,
             name: config.name.clone(),
             interval_ms: config.interval_ms,
-            token: self.settings.token.clone(),
+            ..self.settings.clone()
         })?;
         self.recorder.log(now_ms, What::ConfigChanged { version });
         Ok(self.config())
@@ -311,8 +337,18 @@ impl<F: NorFlash> Meter<F> {
         }
     }
 
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Returns the calibrations that the meter's parts have by their values.
+    pub(crate) fn nominal_calibrations(&self) -> Vec<Calibration, CHANNELS_MAX> {
+        let channels = self.facts.channels.iter();
+        channels.map(|config| config.calibration).collect()
+    }
+
     /// Writes settings to flash and, when they are there, puts them in force.
-    fn keep(&mut self, settings: Settings) -> Result<(), Refused> {
+    pub(crate) fn keep(&mut self, settings: Settings) -> Result<(), Refused> {
         let mut record = [0; RECORD_BYTES_MAX];
         let length = settings.write(&mut record);
         let written = self.recorder.store.config_write(&record[..length]);

@@ -8,8 +8,6 @@ use protocol::{ChannelReading, Flags, event::What, limits::CHANNELS_MAX, reading
 
 /// Unit of power in mW; with the interval it makes the quantum of energy.
 pub(crate) const POWER_UNIT_MW: u16 = 1000;
-/// Nothing calibrates yet: every channel has the scale of its parts.
-const CALIBRATION_VERSION: u16 = 0;
 /// Intervals that a channel may be ahead of the others.
 const AHEAD_MAX: usize = 8;
 
@@ -18,6 +16,8 @@ pub(crate) struct Recorder<F: NorFlash> {
     pub(crate) store: FlashStore<F>,
     pub(crate) boot: u32,
     pub(crate) interval_ms: u32,
+    /// Version of the calibration in force.
+    pub(crate) calibration: u16,
     pub(crate) storage_errors: u32,
     /// Coverage of the last reading, 0 to 1000.
     pub(crate) coverage_permille: u16,
@@ -31,7 +31,7 @@ struct Lane {
 }
 
 impl<F: NorFlash> Recorder<F> {
-    pub(crate) fn new(store: FlashStore<F>, boot: u32, interval_ms: u32) -> Self {
+    pub(crate) fn new(store: FlashStore<F>, boot: u32, interval_ms: u32, calibration: u16) -> Self {
         let lane = |_| Lane {
             window: None,
             closed: Deque::new(),
@@ -41,6 +41,7 @@ impl<F: NorFlash> Recorder<F> {
             store,
             boot,
             interval_ms,
+            calibration,
             storage_errors: 0,
             coverage_permille: 0,
             lanes,
@@ -112,7 +113,7 @@ impl<F: NorFlash> Recorder<F> {
         let run = RunParams {
             interval_ms: self.interval_ms,
             power_unit_mw: POWER_UNIT_MW,
-            calibration: CALIBRATION_VERSION,
+            calibration: self.calibration,
         };
         self.coverage_permille = channels
             .iter()

@@ -1,25 +1,32 @@
-//! Token, name and interval, as they lie on flash.
+//! Token, name, interval and calibrations, as they lie on flash.
 //!
 //! | bytes | field |
 //! |---|---|
-//! | 1 | format of this record: 1 |
+//! | 1 | format of this record: 2 |
 //! | 4 | version: counts changes, little-endian |
 //! | 4 | interval in ms, little-endian |
 //! | 1 + n | length and bytes of the token; length 0 before set-up |
 //! | 1 + n | length and bytes of the name, UTF-8 |
+//! | 11 + 18 n | the calibration in force: version (2), date in ms since 1970 (8), number of channels n (1), and each one's nV and nA a code (4, 4), skew in ns (4), noise in nA (4), no-load limit in mW (2); n = 0 for the scale of the parts |
+//! | 11 + 18 n | the calibration before, in the same way |
 
 use core::ops::RangeInclusive;
 
-use heapless::String;
+use heapless::{String, Vec};
+use metering::Calibration;
 use protocol::{
-    limits::{INTERVAL_MS, NAME_BYTES_MAX, TOKEN_BYTES_MAX, TOKEN_BYTES_MIN},
+    limits::{CHANNELS_MAX, INTERVAL_MS, NAME_BYTES_MAX, TOKEN_BYTES_MAX, TOKEN_BYTES_MIN},
     messages::Name,
 };
 
 /// Bytes of the record at the most.
-pub const RECORD_BYTES_MAX: usize = 9 + 1 + TOKEN_BYTES_MAX + 1 + NAME_BYTES_MAX;
+pub const RECORD_BYTES_MAX: usize =
+    9 + 1 + TOKEN_BYTES_MAX + 1 + NAME_BYTES_MAX + 2 * CALIBRATION_BYTES_MAX;
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+/// Bytes of one channel's calibration, and of all of them.
+const CHANNEL_BYTES: usize = 18;
+const CALIBRATION_BYTES_MAX: usize = 11 + CHANNELS_MAX * CHANNEL_BYTES;
 const INTERVAL_DEFAULT_MS: u32 = 10_000;
 
 /// What a meter remembers over a restart beside its readings.
@@ -33,6 +40,21 @@ pub struct Settings {
     pub token: Option<String<TOKEN_BYTES_MAX>>,
     /// The name; empty before set-up.
     pub name: Name,
+    /// The calibration in force.
+    pub calibration: CalibrationRecord,
+    /// The one before.
+    pub calibration_before: CalibrationRecord,
+}
+
+/// Calibration of all channels, with version and date.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CalibrationRecord {
+    /// Counts changes; 0 is the scale of the parts.
+    pub version: u16,
+    /// When it was made, in milliseconds since 1970 in UTC.
+    pub utc_ms: i64,
+    /// One entry a channel; empty for the scale of the parts.
+    pub channels: Vec<Calibration, CHANNELS_MAX>,
 }
 
 impl core::fmt::Debug for Settings {
@@ -56,6 +78,8 @@ pub enum InvalidSetting {
     Name,
     /// The interval is not a whole number of seconds from 1 to 900.
     Interval,
+    /// There is no such channel, a capture is not 30 to 600 s long, or a load has no power.
+    Calibration,
 }
 
 impl Default for Settings {
@@ -66,6 +90,8 @@ impl Default for Settings {
             interval_ms: INTERVAL_DEFAULT_MS,
             token: None,
             name: Name::new(),
+            calibration: CalibrationRecord::default(),
+            calibration_before: CalibrationRecord::default(),
         }
     }
 }
@@ -113,6 +139,9 @@ impl Settings {
             buffer[at + 1..=at + text.len()].copy_from_slice(text.as_bytes());
             at += 1 + text.len();
         }
+        for record in [&self.calibration, &self.calibration_before] {
+            at += record.write(&mut buffer[at..]);
+        }
         at
     }
 
@@ -122,6 +151,8 @@ impl Settings {
         let (fixed, rest) = bytes.split_at_checked(9)?;
         let (token, rest) = split_text(rest)?;
         let (name, rest) = split_text(rest)?;
+        let (calibration, rest) = CalibrationRecord::split(rest)?;
+        let (calibration_before, rest) = CalibrationRecord::split(rest)?;
         let interval_ms = u32::from_le_bytes(fixed[5..9].try_into().ok()?);
         check_interval(interval_ms).ok()?;
         if fixed[0] != FORMAT || !rest.is_empty() {
@@ -135,7 +166,50 @@ impl Settings {
                 token => Some(token.try_into().ok()?),
             },
             name: name.try_into().ok()?,
+            calibration,
+            calibration_before,
         })
+    }
+}
+
+impl CalibrationRecord {
+    /// Writes the record at the beginning of a buffer that has room and returns its length.
+    fn write(&self, buffer: &mut [u8]) -> usize {
+        buffer[..2].copy_from_slice(&self.version.to_le_bytes());
+        buffer[2..10].copy_from_slice(&self.utc_ms.to_le_bytes());
+        buffer[10] = self.channels.len() as u8;
+        let fields = buffer[11..].chunks_exact_mut(CHANNEL_BYTES);
+        for (bytes, channel) in fields.zip(&self.channels) {
+            bytes[..4].copy_from_slice(&channel.voltage_nv_per_code.to_le_bytes());
+            bytes[4..8].copy_from_slice(&channel.current_na_per_code.to_le_bytes());
+            bytes[8..12].copy_from_slice(&channel.current_skew_ns.to_le_bytes());
+            bytes[12..16].copy_from_slice(&channel.current_noise_na.to_le_bytes());
+            bytes[16..].copy_from_slice(&channel.no_load_mw.to_le_bytes());
+        }
+        11 + self.channels.len() * CHANNEL_BYTES
+    }
+
+    /// Splits a record off the beginning.
+    fn split(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let (fixed, rest) = bytes.split_at_checked(11)?;
+        let (channels, rest) = rest.split_at_checked(usize::from(fixed[10]) * CHANNEL_BYTES)?;
+        let mut record = Self {
+            version: u16::from_le_bytes(fixed[..2].try_into().ok()?),
+            utc_ms: i64::from_le_bytes(fixed[2..10].try_into().ok()?),
+            channels: Vec::new(),
+        };
+        for bytes in channels.chunks_exact(CHANNEL_BYTES) {
+            let word = |at: usize| Some(u32::from_le_bytes(bytes[at..at + 4].try_into().ok()?));
+            let channel = Calibration {
+                voltage_nv_per_code: word(0)?,
+                current_na_per_code: word(4)?,
+                current_skew_ns: word(8)?.cast_signed(),
+                current_noise_na: word(12)?,
+                no_load_mw: u16::from_le_bytes(bytes[16..].try_into().ok()?),
+            };
+            record.channels.push(channel).ok()?;
+        }
+        Some((record, rest))
     }
 }
 
@@ -150,6 +224,16 @@ fn split_text(bytes: &[u8]) -> Option<(&str, &[u8])> {
 mod tests {
     use super::*;
 
+    fn channel(seed: u32) -> Calibration {
+        Calibration {
+            voltage_nv_per_code: 264_700_000 + seed,
+            current_na_per_code: 23_000_000 + seed,
+            current_skew_ns: -41_000 - seed as i32,
+            current_noise_na: 69_000_000 + seed,
+            no_load_mw: 900 + seed as u16,
+        }
+    }
+
     #[test]
     fn settings_survive_flash_and_cut_records_are_refused() {
         let settings = Settings {
@@ -157,6 +241,16 @@ mod tests {
             interval_ms: 60_000,
             token: Some("A1B2C3D4E5F6G7H8I9J0".try_into().unwrap()),
             name: "Keller Süd".try_into().unwrap(),
+            calibration: CalibrationRecord {
+                version: 3,
+                utc_ms: 1_795_248_000_000,
+                channels: [1, 2, 3].map(channel).into_iter().collect(),
+            },
+            calibration_before: CalibrationRecord {
+                version: 2,
+                utc_ms: 1_795_247_000_000,
+                channels: [4, 5, 6].map(channel).into_iter().collect(),
+            },
         };
         let mut buffer = [0; RECORD_BYTES_MAX];
         let length = settings.write(&mut buffer);

@@ -76,6 +76,11 @@ pub enum What {
     },
     /// The store could not write; readings may be missing after this.
     StorageFault,
+    /// The calibration changed; readings of this version follow.
+    Calibrated {
+        /// Version that is now in force.
+        version: u16,
+    },
 }
 
 /// The bytes are no event.
@@ -123,6 +128,10 @@ impl Event {
                 write(to, at, version.into())
             }
             What::StorageFault => write(to, at, 5),
+            What::Calibrated { version } => {
+                write(to, at, 6)?;
+                write(to, at, version.into())
+            }
         }
     }
 
@@ -168,6 +177,9 @@ impl Event {
                     version: read(from, at)?.try_into().ok()?,
                 },
                 5 => What::StorageFault,
+                6 => What::Calibrated {
+                    version: read(from, at)?.try_into().ok()?,
+                },
                 _ => return None,
             },
         })

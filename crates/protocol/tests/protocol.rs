@@ -204,6 +204,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         }),
         Just(What::SetUp),
         any::<u32>().prop_map(|version| What::ConfigChanged { version }),
+        any::<u16>().prop_map(|version| What::Calibrated { version }),
         Just(What::StorageFault),
     ];
     (any::<u64>(), any::<u32>(), any::<u64>(), what).prop_map(|(number, boot, uptime_ms, what)| {

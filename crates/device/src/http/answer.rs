@@ -86,6 +86,13 @@ impl From<Refused> for Failure {
                 "bad_interval",
                 "an interval is a whole number of seconds from 1 to 900",
             ),
+            Refused::Invalid(InvalidSetting::Calibration) => (
+                400,
+                "bad_calibration",
+                "a capture names a channel of the meter, takes 30 to 600 s, and a load has a power",
+            ),
+            Refused::Busy => (409, "busy", "a capture runs: wait for its end"),
+            Refused::NothingToUndo => (409, "nothing_to_undo", "the meter was never calibrated"),
             Refused::WrongTime => (
                 400,
                 "wrong_time",

@@ -21,6 +21,7 @@ const ROUTES: &[(&str, &[&str], bool)] = &[
     ("/api/v1/clock", &["POST"], false),
     ("/api/v1/ack", &["POST"], false),
     ("/api/v1/config", &["GET", "PUT"], false),
+    ("/api/v1/calibrate", &["GET", "POST"], false),
     ("/api/v1/health", &["GET"], false),
 ];
 
@@ -75,6 +76,8 @@ pub(super) fn answer<F: NorFlash>(
         ("GET", "/api/v1/health") => Answer::ok(&meter.health()),
         ("PUT", "/api/v1/config") => Answer::ok(&meter.change_config(&parsed(body)?, now_ms)?),
         ("POST", "/api/v1/clock") => Answer::ok(&meter.set_clock(&parsed(body)?, now_ms)?),
+        ("GET", "/api/v1/calibrate") => Answer::ok(&meter.calibration()),
+        ("POST", "/api/v1/calibrate") => Answer::ok(&meter.calibrate(&parsed(body)?, now_ms)?),
         ("POST", "/api/v1/ack") => {
             meter.acknowledge(&parsed(body)?)?;
             Answer::ok(&Done {})

@@ -19,9 +19,18 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 fn check(bytes: &[u8]) {
-    let Ok(block) = Block::parse(bytes) else { return };
+    let Ok(block) = Block::parse(bytes) else {
+        return;
+    };
     let readings = block.readings().count() as u64;
     let stated = block.range().end - block.range().start;
-    assert_eq!(readings, if block.kind() == Kind::Readings { stated } else { 0 });
+    assert_eq!(
+        readings,
+        if block.kind() == Kind::Readings {
+            stated
+        } else {
+            0
+        }
+    );
     assert_eq!(block.lost_energy().is_some(), block.kind() == Kind::Lost);
 }

@@ -21,7 +21,11 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(text) = std::str::from_utf8(bytes)
         && let Ok(authorization) = text.parse::<Authorization>()
     {
-        assert_eq!(authorization.to_string(), text.to_lowercase().replacen("ofmon-hmac-sha256", "OFMON-HMAC-SHA256", 1));
+        assert_eq!(
+            authorization.to_string(),
+            text.to_lowercase()
+                .replacen("ofmon-hmac-sha256", "OFMON-HMAC-SHA256", 1)
+        );
     }
     let mut scratch = [0; 256];
     let _ = serde_json_core::from_slice_escaped::<Setup>(bytes, &mut scratch);

@@ -208,9 +208,10 @@ fn mean(integral: u128, time_us: u64) -> u128 {
     integral.checked_div(u128::from(time_us)).unwrap_or(0)
 }
 
-/// Whole units of millionths, to the nearest.
+/// Whole units of millionths, to the nearest; saturates.
 fn whole(millionths: i64) -> i32 {
-    (millionths + 500_000).div_euclid(1_000_000) as i32
+    let rounded = (millionths + 500_000).div_euclid(1_000_000);
+    rounded.clamp(i32::MIN.into(), i32::MAX.into()) as i32
 }
 
 #[cfg(test)]

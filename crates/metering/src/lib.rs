@@ -1,11 +1,22 @@
 //! Turns samples of mains voltage and current into readings: gapless, in integers, without a clock of its own.
 //!
-//! Three stages, each in its module:
+//! Stages, each in its module:
 //!
 //! ```text
-//! pairs of ADC codes ──cycle──▶ windows of whole cycles (200 ms) ──interval──▶ readings (10 s)
-//!        └── clock: what the timer says about the true sample rate, and where samples are missing
+//! pairs of ADC codes ──input──▶ pairs of the channel's own voltage ──window──▶ 200 ms of whole cycles
+//!    └─clock: the true sample rate, and where samples are missing                 │
+//!                            readings (10 s) ◀──interval── no_load ◀── evaluate ◀─┘
 //! ```
+//!
+//! | module | does |
+//! |---|---|
+//! | `input` | takes the voltage of a third of a cycle ago where another phase's is shared; the current where none is measured |
+//! | `window`, `cycle` | cuts whole cycles at fractional rises, sums products |
+//! | `evaluate`, `skew`, `scale` | sums become V, I, P, Q at the instant of the voltage, less the noise |
+//! | `spectrum` | harmonics to the 15th, on request |
+//! | `no_load` | keeps noise out of the registers |
+//! | `interval` | energy in whole quanta, the rest carried |
+//! | [`calibration`] | gains, skew and noise from captures of known loads |
 //!
 //! A **window** is 10 cycles at 50 Hz, 12 at 60 Hz. Its ends are the fractional instants at which the voltage rises
 //! through its own mean; the sample at an edge is split between both windows. Every sample between counts once.
@@ -22,8 +33,12 @@
 //! | Σx·cos, cos in 1/2^14 | 2^44, `i64` | 2^16 · 2^14 · 2^14 |
 //! | the same in 1/2^15 samples | 2^61 | times 2^15 for split edge samples |
 //! | covariance in 1/2^15 code² | 2^47 | |xy| is at most 2^32 |
-//! | power in µW | 2^50 | 2^30 code² at 1 V and 1 A a code, the largest scale |
-//! | energy of an interval in pJ | 2^80, `i128` | 2^50 µW · 2^30 µs |
+//! | weights of the skew in 1/2^30 | 2^39, `i128` products | sines over the sine of 40 Hz at 50 kHz |
+//! | covariance after the skew | 2^57, `i64` | 2^47 · 2^9 · 2; below 2^48 for mains |
+//! | harmonic's sum in 1/2^28 code | 2^58, `i64` | 2^16 · 2^14 · 2^14 · 2^14 |
+//! | noise limit in µW, its square times two times | 2^26, 2^100 `u128` | 16 bits of mW; 10 s twice |
+//! | power in µW | 2^60, `i64` | 2^57 / 2^15 code² at 1 V and 1 A a code, the largest scale; below 2^51 for mains |
+//! | energy of an interval in pJ | 2^90, `i128` | 2^60 µW · 2^30 µs |
 //!
 //! # Example
 //! ```

@@ -32,7 +32,7 @@ impl Scale {
         }
     }
 
-    /// Power in µW of a covariance in 1/2^15 code² (below 2^47).
+    /// Power in µW of a covariance in 1/2^15 code² (below 2^57); below 2^62.
     pub(crate) fn power_uw(&self, covariance_q15: i64) -> i64 {
         let shift = self.power_shift + 15;
         let product = i128::from(covariance_q15) * i128::from(self.power_mantissa);

@@ -12,15 +12,18 @@
 
 use crate::sine::{cosine_sine_q30, sine_q30};
 
+/// Angles between two samples that mains may have, in 1/2^32 of a turn: 40 Hz at 50 kHz to 70 Hz at 2 kHz, and some more.
+const STEPS: core::ops::Range<u32> = 1 << 21..1 << 28;
+
 /// Corrects covariances for a current that is late by `angle` of the fundamental, with `step` between two samples, both in
-/// 1/2^32 of a turn. Covariances are below 2^47; so is the result for angles up to a sample.
+/// 1/2^32 of a turn. Covariances are below 2^47, the result below 2^57.
 pub(crate) fn covariance_q15(covariance_q15: (i64, i64), angle: i32, step: u32) -> i64 {
-    let sine_of_step = sine_q30(step);
-    if angle == 0 || sine_of_step <= 0 {
+    if angle == 0 || !STEPS.contains(&step) {
         return covariance_q15.0;
     }
+    let sine_of_step = sine_q30(step);
     let angle = angle as u32;
-    // Below 2^31 in 1/2^30 unless the step is tiny; the quotient of 2^60 by at least 2^22 stays below 2^38.
+    // The quotient of 2^60 by at least 2^21 stays below 2^39, and below 2^31 for angles of up to a sample.
     let weight_q30 = |phase: u32| (sine_q30(phase) << 30) / sine_of_step;
     let own = i128::from(weight_q30(step.wrapping_sub(angle))) * i128::from(covariance_q15.0);
     let before = i128::from(weight_q30(angle)) * i128::from(covariance_q15.1);

@@ -1,6 +1,8 @@
 //! Any samples at any times: no panic (tests check overflow), no time that runs backwards.
 
-use metering::{Calibration, Channel, ChannelConfig, ConfigError, Output, Pair};
+use metering::{
+    Calibration, Channel, ChannelConfig, ConfigError, Output, Pair, PhaseShift, VoltageInput,
+};
 use proptest::prelude::*;
 
 use crate::signal::{Measured, Signal};
@@ -64,6 +66,40 @@ fn full_scale_square_waves_at_the_highest_rate_do_not_overflow() {
 }
 
 #[test]
+fn full_scale_with_the_largest_skew_and_scale_does_not_overflow() {
+    for skew_ns in [-500_000, 500_000] {
+        for rate_hz in [2_000, 50_000] {
+            let mut config = Signal::default().config();
+            config.calibration = Calibration::ideal(1_000_000_000, 1_000_000_000);
+            config.calibration.current_skew_ns = skew_ns;
+            config.power_unit_mw = 65_535;
+            config.sample_rate_hz = rate_hz;
+            let mut channel = Channel::new(config).expect("in range");
+            let mut windows = 0;
+            let cycle = u64::from(rate_hz / 50);
+            for portion in 0..20 {
+                let first = portion * u64::from(rate_hz / 10);
+                let pairs: Vec<Pair> = (first..first + u64::from(rate_hz / 10))
+                    .map(|index| {
+                        let high = index % cycle < cycle / 2;
+                        let voltage = if high { u16::MAX } else { 0 };
+                        Pair {
+                            voltage,
+                            current: if portion < 10 { voltage } else { !voltage },
+                        }
+                    })
+                    .collect();
+                channel.request_spectrum();
+                channel.push(&pairs, (portion + 1) * 100_000, &mut |output| {
+                    windows += usize::from(matches!(output, Output::Window(_)));
+                });
+            }
+            assert!(windows >= 8, "{windows}");
+        }
+    }
+}
+
+#[test]
 fn longest_windows_at_full_scale_do_not_overflow() {
     // Nothing rises within 260 ms: windows end by their limit, references jump from end to end.
     let measured = fast(|index| {
@@ -120,6 +156,26 @@ fn values_out_of_range_are_refused() {
         ConfigError::CurrentScale
     );
     assert_eq!(
+        refused(|config| config.calibration.current_skew_ns = -500_001),
+        ConfigError::Skew
+    );
+    assert_eq!(
+        refused(|config| {
+            config.voltage = VoltageInput::Shared(PhaseShift::Lag120);
+            config.sample_rate_hz = 10_001;
+        }),
+        ConfigError::VoltageInput
+    );
+    assert_eq!(
+        refused(|config| {
+            config.voltage = VoltageInput::Assumed {
+                voltage_mv: 230_000,
+                power_factor_permille: 1_001,
+            }
+        }),
+        ConfigError::VoltageInput
+    );
+    assert_eq!(
         refused(|config| config.full_scale_code = 0),
         ConfigError::FullScaleCode
     );
@@ -169,6 +225,50 @@ fn portions() -> impl Strategy<Value = Vec<Portion>> {
     prop::collection::vec(portion, 1..60)
 }
 
+fn configs() -> impl Strategy<Value = ChannelConfig> {
+    let voltage = prop_oneof![
+        Just(VoltageInput::Own),
+        Just(VoltageInput::Shared(PhaseShift::Lag120)),
+        Just(VoltageInput::Shared(PhaseShift::Lag240)),
+        (1_000..=1_000_000_u32, 1..=1_000_u16).prop_map(|(voltage_mv, power_factor_permille)| {
+            VoltageInput::Assumed {
+                voltage_mv,
+                power_factor_permille,
+            }
+        }),
+    ];
+    let calibration = (
+        1..=100_000_000_u32,
+        1..=100_000_000_u32,
+        -500_000..=500_000_i32,
+        any::<u32>(),
+        any::<u16>(),
+    );
+    let rates = prop_oneof![2_000..=10_000_u32, 2_000..=50_000_u32];
+    (voltage, calibration, rates, 255..=u16::MAX).prop_map(
+        |(voltage, calibration, rate_hz, full_scale_code)| {
+            let (voltage_nv, current_na, skew_ns, noise_na, no_load_mw) = calibration;
+            ChannelConfig {
+                calibration: Calibration {
+                    voltage_nv_per_code: voltage_nv,
+                    current_na_per_code: current_na,
+                    current_skew_ns: skew_ns,
+                    current_noise_na: noise_na,
+                    no_load_mw,
+                },
+                sample_rate_hz: match voltage {
+                    VoltageInput::Shared(_) => rate_hz.min(10_000),
+                    VoltageInput::Own | VoltageInput::Assumed { .. } => rate_hz,
+                },
+                voltage,
+                full_scale_code,
+                interval_ms: 1_000,
+                power_unit_mw: 100,
+            }
+        },
+    )
+}
+
 fn code(rule: u8, seed: u32, index: usize) -> u16 {
     let hashed = (index as u32 ^ seed)
         .wrapping_mul(0x9e37_79b9)
@@ -193,8 +293,9 @@ fn code(rule: u8, seed: u32, index: usize) -> u16 {
 
 proptest! {
     #[test]
-    fn any_samples_at_any_times_give_orderly_readings(portions in portions(), rate_hz in 2_000..=50_000_u32) {
-        let mut channel = channel(rate_hz);
+    fn any_samples_at_any_times_give_orderly_readings(portions in portions(), config in configs()) {
+        let rate_hz = config.sample_rate_hz;
+        let mut channel = Channel::new(config).expect("in range");
         let (mut now_us, mut index) = (0_u64, 0);
         let (mut window_us, mut interval_us) = (0, 0);
         for portion in portions {
@@ -213,6 +314,9 @@ proptest! {
                 _ => now_us.saturating_add(portion.pairs as u64 * 1_000_000 / u64::from(rate_hz)),
             };
             let mut intervals = 0;
+            if portion.seed % 3 == 0 {
+                channel.request_spectrum();
+            }
             channel.push(&pairs, now_us, &mut |output| match output {
                 Output::Window(window) => {
                     assert!(window.end_us >= window_us);

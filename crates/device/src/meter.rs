@@ -7,15 +7,15 @@
 use embedded_storage::nor_flash::NorFlash;
 use flash_store::FlashStore;
 use heapless::Vec;
-use metering::{Calibration, Channel, ChannelConfig, Output, Pair, Window};
+use metering::{Calibration, Channel, ChannelConfig, Output, Pair, Spectrum, Window};
 use protocol::{
     DeviceId, Seq,
     authentication::Key,
     event::What,
     limits::{CHANNELS_MAX, EVENTS_PER_ANSWER},
     messages::{
-        API_VERSION, Acknowledge, Anchored, Clock, Config, Events, Health, Info, Live, LiveChannel,
-        Setup,
+        API_VERSION, Acknowledge, Anchored, ChannelHarmonics, Clock, Config, Events, Harmonics,
+        Health, Info, Live, LiveChannel, Setup,
     },
 };
 
@@ -26,6 +26,9 @@ use crate::{
     recorder::{POWER_UNIT_MW, Recorder},
     settings::{self, InvalidSetting, RECORD_BYTES_MAX, Settings},
 };
+
+/// Harmonics are measured once in this time.
+const HARMONICS_EVERY_US: u64 = 60_000_000;
 
 /// Why a meter cannot start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +66,8 @@ pub struct Meter<F: NorFlash> {
     pub(crate) channels: Vec<Channel, CHANNELS_MAX>,
     /// The calibration that is being made, or was made last.
     pub(crate) session: Option<Session>,
+    /// Minute of the uptime in which harmonics were asked for last, by channel.
+    harmonics_asked: [u64; CHANNELS_MAX],
     settings: Settings,
     facts: Facts,
     key: Option<Key>,
@@ -114,6 +119,7 @@ impl<F: NorFlash> Meter<F> {
             ),
             channels,
             session: None,
+            harmonics_asked: [u64::MAX; CHANNELS_MAX],
             settings,
             facts,
             key: None,
@@ -129,6 +135,10 @@ impl<F: NorFlash> Meter<F> {
     /// # Panics
     /// When there is no such channel.
     pub fn push_samples(&mut self, channel: usize, pairs: &[Pair], end_us: u64) {
+        let minute = end_us / HARMONICS_EVERY_US;
+        if core::mem::replace(&mut self.harmonics_asked[channel], minute) != minute {
+            self.channels[channel].request_spectrum();
+        }
         let (recorder, session) = (&mut self.recorder, &mut self.session);
         self.channels[channel].push(pairs, end_us, &mut |output| {
             if let (Some(session), Output::Window(window)) = (session.as_mut(), &output)
@@ -233,6 +243,22 @@ impl<F: NorFlash> Meter<F> {
         Live {
             uptime_ms,
             channels,
+        }
+    }
+
+    /// Answers `harmonics`.
+    pub(crate) fn harmonics(&self) -> Harmonics {
+        let channel = |spectrum: Option<&Spectrum>| {
+            spectrum.map_or_else(ChannelHarmonics::default, |spectrum| ChannelHarmonics {
+                uptime_ms: spectrum.end_us / 1000,
+                voltage: spectrum.voltage.shares,
+                voltage_distortion: spectrum.voltage.distortion,
+                current: spectrum.current.shares,
+                current_distortion: spectrum.current.distortion,
+            })
+        };
+        Harmonics {
+            channels: self.recorder.spectra().map(channel).collect(),
         }
     }
 

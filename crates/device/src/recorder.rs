@@ -3,7 +3,7 @@
 use embedded_storage::nor_flash::NorFlash;
 use flash_store::{FlashStore, RunParams};
 use heapless::{Deque, Vec};
-use metering::{Interval, Output, Window};
+use metering::{Interval, Output, Spectrum, Window};
 use protocol::{ChannelReading, Flags, event::What, limits::CHANNELS_MAX, reading::Channels};
 
 /// Unit of power in mW; with the interval it makes the quantum of energy.
@@ -24,9 +24,10 @@ pub(crate) struct Recorder<F: NorFlash> {
     lanes: Vec<Lane, CHANNELS_MAX>,
 }
 
-/// One channel's newest window and the intervals that wait for the other channels.
+/// One channel's newest window and harmonics, and the intervals that wait for the other channels.
 struct Lane {
     window: Option<Window>,
+    spectrum: Option<Spectrum>,
     closed: Deque<Interval, AHEAD_MAX>,
 }
 
@@ -34,6 +35,7 @@ impl<F: NorFlash> Recorder<F> {
     pub(crate) fn new(store: FlashStore<F>, boot: u32, interval_ms: u32, calibration: u16) -> Self {
         let lane = |_| Lane {
             window: None,
+            spectrum: None,
             closed: Deque::new(),
         };
         let lanes = store.registers().iter().map(lane).collect();
@@ -53,12 +55,16 @@ impl<F: NorFlash> Recorder<F> {
         self.lanes.iter().map(|lane| lane.window.as_ref())
     }
 
+    /// Returns the newest harmonics of each channel, as far as there are any.
+    pub(crate) fn spectra(&self) -> impl Iterator<Item = Option<&Spectrum>> {
+        self.lanes.iter().map(|lane| lane.spectrum.as_ref())
+    }
+
     /// Takes what the metering of a channel gives.
     pub(crate) fn take(&mut self, channel: usize, output: Output) {
         match output {
             Output::Window(window) => self.lanes[channel].window = Some(window),
-            // Nobody asks for one yet.
-            Output::Spectrum(_) => {}
+            Output::Spectrum(spectrum) => self.lanes[channel].spectrum = Some(spectrum),
             Output::Interval(interval) => {
                 let closed = &mut self.lanes[channel].closed;
                 if closed.is_full() {

@@ -87,6 +87,28 @@ pub struct LiveChannel {
     pub export_mj: u64,
 }
 
+/// `GET /api/v1/harmonics`: what the last measurement of harmonics found; there is one a minute.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Harmonics {
+    /// One entry a channel.
+    pub channels: Vec<ChannelHarmonics, CHANNELS_MAX>,
+}
+
+/// One channel of [`Harmonics`]; shares are in 1/10,000 of the fundamental, all 0 where nothing was measured.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelHarmonics {
+    /// Uptime in ms at the end of the window; 0 before the first.
+    pub uptime_ms: u64,
+    /// Shares of the voltage, orders 1 to 15.
+    pub voltage: [u16; 15],
+    /// Total harmonic distortion of the voltage.
+    pub voltage_distortion: u16,
+    /// Shares of the current, orders 1 to 15.
+    pub current: [u16; 15],
+    /// Total harmonic distortion of the current.
+    pub current_distortion: u16,
+}
+
 /// `GET /api/v1/events?from=N`: a page of the event log, oldest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Events {

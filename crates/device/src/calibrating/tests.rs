@@ -123,6 +123,15 @@ fn a_calibration_is_applied_kept_over_a_restart_and_taken_back() {
         "{found:?}"
     );
     assert_eq!(applied.channels[1], nominal.channels[1]);
+    let harmonics = meter.harmonics().channels[1].clone();
+    assert_eq!(
+        (harmonics.voltage[0], harmonics.current[0]),
+        (10_000, 10_000)
+    );
+    assert!(
+        harmonics.uptime_ms > 0 && harmonics.voltage_distortion < 100,
+        "{harmonics:?}"
+    );
     // The next readings say so.
     feed.run(&mut meter, 15);
     let power_w = |meter: &Meter<Nor>, channel: usize| {

@@ -16,6 +16,7 @@ const ROUTES: &[(&str, &[&str], bool)] = &[
     ("/api/v1/info", &["GET"], true),
     ("/api/v1/setup", &["POST"], true),
     ("/api/v1/live", &["GET"], false),
+    ("/api/v1/harmonics", &["GET"], false),
     ("/api/v1/blocks", &["GET"], false),
     ("/api/v1/events", &["GET"], false),
     ("/api/v1/clock", &["POST"], false),
@@ -68,6 +69,7 @@ pub(super) fn answer<F: NorFlash>(
     Ok(match (head.method.as_str(), head.path()) {
         ("GET", "/api/v1/info") => Answer::ok(&meter.info(now_ms)),
         ("GET", "/api/v1/live") => Answer::ok(&meter.live()),
+        ("GET", "/api/v1/harmonics") => Answer::ok(&meter.harmonics()),
         ("GET", "/api/v1/blocks") => blocks(head)?,
         ("GET", "/api/v1/events") => {
             Answer::ok(&meter.events(head.query_number("from")?.unwrap_or(0))?)

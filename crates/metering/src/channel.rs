@@ -3,10 +3,11 @@
 use crate::{
     clock::{SampleClock, Span},
     config::{Calibration, ChannelConfig, ConfigError, Pair},
+    evaluate::Closed,
     input::{CHUNK, Input},
     interval::{IntervalStage, Segment},
     output::{Interval, Output, Window},
-    window::{Closed, WindowStage},
+    window::WindowStage,
 };
 
 /// Intervals without a sample that one call gives at most.

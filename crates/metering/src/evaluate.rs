@@ -5,7 +5,7 @@ use crate::{
     config::{ChannelConfig, VoltageInput},
     cycle::Moments,
     interval::Segment,
-    output::Flags,
+    output::{Flags, Spectrum},
     scale::Scale,
     skew,
 };
@@ -29,6 +29,14 @@ pub(crate) struct Facts {
     /// Angle by which a shared voltage is late, in 1/2^32 of a turn.
     pub(crate) voltage_angle: i32,
     pub(crate) clipped: bool,
+}
+
+/// What a window gives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Closed {
+    pub(crate) segment: Segment,
+    /// Its harmonics, if they were asked for.
+    pub(crate) spectrum: Option<Spectrum>,
 }
 
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@
 //! | module | does |
 //! |---|---|
 //! | `input` | takes the voltage of a third of a cycle ago where another phase's is shared; the current where none is measured |
-//! | `window`, `cycle` | cuts whole cycles at fractional rises, sums products |
+//! | `window`, `rise`, `cycle` | cuts whole cycles at fractional rises, sums products |
 //! | `evaluate`, `skew`, `scale` | sums become V, I, P, Q at the instant of the voltage, less the noise |
 //! | `spectrum` | harmonics to the 15th, on request |
 //! | `no_load` | keeps noise out of the registers |
@@ -74,6 +74,7 @@ mod input;
 mod interval;
 mod no_load;
 mod output;
+mod rise;
 mod scale;
 mod sine;
 mod skew;

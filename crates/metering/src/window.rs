@@ -18,9 +18,10 @@ use crate::{
     clock::{SampleClock, Span},
     config::{ChannelConfig, Pair},
     cycle::{Moments, Sample, Sums, Totals},
-    evaluate::{Evaluator, Facts},
+    evaluate::{Closed, Evaluator, Facts},
     interval::Segment,
     output::Spectrum,
+    rise::RiseDetector,
     spectrum::Spectrometer,
 };
 
@@ -59,7 +60,6 @@ struct Limits {
     ten_cycles_q15: i64,
     /// 170 ms in 1/2^15 samples.
     shortest_q15: i64,
-    clipped_from: u16,
 }
 
 #[derive(Clone, Debug)]
@@ -72,12 +72,7 @@ pub(crate) struct WindowStage {
     mode: Mode,
     /// Codes that are subtracted from voltage and current: their rounded means of the window before.
     reference: Option<(i32, i32)>,
-    /// Where a rise counts, less the reference: in codes and in 1/2^15 code.
-    level: i32,
-    level_q15: i64,
-    /// The voltage must have been below this before a rise counts.
-    arm_level: i32,
-    armed: bool,
+    detector: RiseDetector,
     phase: u32,
     phase_step: u32,
     /// The cycle that is open.
@@ -96,14 +91,6 @@ pub(crate) struct WindowStage {
     last: (Pair, Pair),
 }
 
-/// What a window gives.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Closed {
-    pub(crate) segment: Segment,
-    /// Its harmonics, if they were asked for.
-    pub(crate) spectrum: Option<Spectrum>,
-}
-
 impl WindowStage {
     pub(crate) fn new(config: &ChannelConfig) -> Self {
         let rate = config.sample_rate_hz;
@@ -116,14 +103,10 @@ impl WindowStage {
                 samples_260_ms: rate * 13 / 50,
                 ten_cycles_q15: (i64::from(rate) << 15) * 2 / 11,
                 shortest_q15: (i64::from(rate) << 15) * 17 / 100,
-                clipped_from: config.full_scale_code - 1,
             },
             mode: Mode::Acquiring,
             reference: None,
-            level: i32::MAX,
-            level_q15: 0,
-            arm_level: i32::MIN,
-            armed: false,
+            detector: RiseDetector::new(config.full_scale_code),
             phase: 0,
             phase_step: 0,
             sums: Sums::default(),
@@ -244,7 +227,7 @@ impl WindowStage {
             }
             Mode::Acquiring | Mode::Aligning => self.end_cycle_whole(),
         }
-        self.armed = false;
+        self.detector.disarm();
         self.scanned = ((self.totals.weight_q15() + (1 << 15) - 1) >> 15) as u32;
         let too_long = to_us.saturating_sub(self.start_us) > FILLED_US_MAX;
         if too_long {
@@ -269,8 +252,9 @@ impl WindowStage {
         let reference = *self
             .reference
             .get_or_insert((i32::from(first.voltage), i32::from(first.current)));
-        let rise = self.find_rise(pairs, reference.0);
-        let used = rise.unwrap_or(pairs.len());
+        let found = self.detector.find(pairs);
+        self.clipped |= found.clipped;
+        let used = found.rise.unwrap_or(pairs.len());
         let pairs = &pairs[..used];
         // Each loop keeps its sums in registers; together they would not fit.
         self.sums.add_powers(pairs, current_before, reference);
@@ -278,35 +262,7 @@ impl WindowStage {
             .add_fundamental(pairs, reference, self.phase, self.phase_step);
         let turn = self.phase_step.wrapping_mul(used as u32);
         self.phase = self.phase.wrapping_add(turn);
-        (used, rise.is_some())
-    }
-
-    /// Returns how many samples lie before the next rise; takes note of clipped ones.
-    fn find_rise(&mut self, pairs: &[Pair], voltage_reference: i32) -> Option<usize> {
-        let (level, arm_level) = (
-            self.level.saturating_add(voltage_reference),
-            self.arm_level.saturating_add(voltage_reference),
-        );
-        let clipped_from = self.limits.clipped_from;
-        let (mut armed, mut clipped) = (self.armed, self.clipped);
-        let mut rise = None;
-        for (index, pair) in pairs.iter().enumerate() {
-            let voltage = i32::from(pair.voltage);
-            if voltage >= level {
-                if armed {
-                    rise = Some(index);
-                    armed = false;
-                    break;
-                }
-            } else if voltage < arm_level {
-                armed = true;
-            }
-            // Code 0 wraps to the highest value, so one comparison finds both ends.
-            clipped |= pair.voltage.wrapping_sub(1) >= clipped_from
-                || pair.current.wrapping_sub(1) >= clipped_from;
-        }
-        (self.armed, self.clipped) = (armed, clipped);
-        rise
+        (used, found.rise.is_some())
     }
 
     /// Ends a cycle between the pairs `before` and `after`, and the window if it is complete.
@@ -318,7 +274,7 @@ impl WindowStage {
         clock: &SampleClock,
         output: &mut impl FnMut(Closed),
     ) {
-        let rise_q15 = self.rise_q15(before, after).clamp(0, 1 << 15);
+        let rise_q15 = self.detector.between_q15(before, after).clamp(0, 1 << 15);
         let weight_q15 = rise_q15 - HALF_Q15;
         let (edge, current_before) = if weight_q15 >= 0 {
             (after, before.current)
@@ -354,7 +310,7 @@ impl WindowStage {
             }
         }
         // The level may have moved: the frequency is counted between rises through the same level.
-        let rise_q15 = self.rise_q15(before, after);
+        let rise_q15 = self.detector.between_q15(before, after);
         let lead_q15 = ((1 << 15) - rise_q15.clamp(0, 1 << 15)) as u64;
         self.phase = ((u64::from(self.phase_step) * lead_q15) >> 15) as u32;
         let start = CycleStart {
@@ -377,15 +333,6 @@ impl WindowStage {
         self.cycle_start = Some(start);
     }
 
-    /// Where between two pairs the voltage rises through the level, in 1/2^15 of a period; may lie outside of 0 to 1.
-    fn rise_q15(&self, before: Pair, after: Pair) -> i64 {
-        let (low, high) = (i32::from(before.voltage), i32::from(after.voltage));
-        let missing_q15 = self.level_q15 - (i64::from(low - self.reference().0) << 15);
-        // 32 bits suffice for any level between the pairs, and one instruction divides them.
-        let missing_q15 = missing_q15.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
-        i64::from(missing_q15 / (high - low).max(1))
-    }
-
     fn is_complete(&self) -> bool {
         let weight_q15 = self.totals.weight_q15();
         (self.cycles == 10 && weight_q15 >= self.limits.ten_cycles_q15)
@@ -406,9 +353,7 @@ impl WindowStage {
             .filter(|moments| self.evaluator.has_signal(moments));
         if let Some(moments) = acquired {
             self.mode = Mode::Aligning;
-            self.level_q15 = moments.mean_q15.0;
-            self.level = ((self.level_q15 + HALF_Q15) >> 15) as i32;
-            self.arm(&moments);
+            self.look(&moments);
         } else {
             self.close(now_us, clock, output);
             self.scanned = 0;
@@ -418,15 +363,14 @@ impl WindowStage {
 
     fn acquire(&mut self) {
         self.mode = Mode::Acquiring;
-        self.level = i32::MAX;
-        self.arm_level = i32::MIN;
-        self.armed = false;
+        self.detector.rest();
     }
 
-    fn arm(&mut self, moments: &Moments) {
+    /// Looks for rises through the voltage's mean.
+    fn look(&mut self, moments: &Moments) {
         let rms = (moments.variance_q15.0 >> 15).isqrt() as i32;
-        self.arm_level = self.level - rms / 4;
-        self.armed = false;
+        let level_q15 = (i64::from(self.reference().0) << 15) + moments.mean_q15.0;
+        self.detector.look(level_q15, rms);
     }
 
     fn reference(&self) -> (i32, i32) {
@@ -483,13 +427,11 @@ impl WindowStage {
                 current,
             }),
         });
+        self.look(&moments);
         let rounded = |mean_q15: i64| ((mean_q15 + HALF_Q15) >> 15) as i32;
         let (x, y) = (rounded(moments.mean_q15.0), rounded(moments.mean_q15.1));
         let (voltage, current) = self.reference();
         self.reference = Some((voltage + x, current + y));
-        self.level = 0;
-        self.level_q15 = moments.mean_q15.0 - (i64::from(x) << 15);
-        self.arm(&moments);
         self.clear_window(end_us);
     }
 

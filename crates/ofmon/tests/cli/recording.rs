@@ -157,3 +157,15 @@ fn a_file_that_cannot_be_replayed_ends_with_2_and_leaves_nothing_behind() {
     assert!(!place.path("air").exists());
     assert_eq!(files(&place.data()), Vec::<String>::new());
 }
+
+#[test]
+fn help_shows_the_files_that_can_be_replayed() {
+    let help = Place::new().run(&["sim", "--help"]).done().printed;
+    for words in [
+        "Date;Time;Global_active_power;",
+        "t_s,v,i\n",
+        "--replay mains.wav --wav-volts 400 --wav-amperes 50\n",
+    ] {
+        assert!(help.contains(words), "{words} is not in {help}");
+    }
+}

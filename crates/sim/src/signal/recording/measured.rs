@@ -147,7 +147,7 @@ fn means_of_a_recording_are_those_of_its_samples() {
     // 3.37 s at 49.97 Hz: neither the recording nor the means end with a cycle, and the recorder had an offset.
     let pairs: Vec<[f32; 2]> = (0..16_850)
         .map(|index| sample(index, 5_000, 49.97).map(|value| value as f32))
-        .map(|[v, i]| [v + 4.0, i - 0.3])
+        .map(|[v, i]| [v + 20.0, i - 1.0])
         .collect();
     let source = Source::Recording(Recording::new(pairs, 5_000.2).unwrap());
     let window = source.mean_window(10_000_000, 20_000_000, 7);

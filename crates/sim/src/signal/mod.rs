@@ -23,5 +23,5 @@ pub use front_end::FrontEnd;
 pub use generator::Generator;
 pub use profile::{LoadProfile, Minute, ProfileError};
 pub use recipe::{Kind, Recipe};
-pub use recording::{FileKind, FullScale, LineFault, Recording, RecordingError};
+pub use recording::{FullScale, LineFault, Recording, RecordingError};
 pub use source::Source;

@@ -55,7 +55,7 @@ struct Limits {
 
 /// What a file that can be replayed holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileKind {
+pub(super) enum FileKind {
     /// A load profile: means of minutes.
     Profile,
     /// Text with the columns `t_s,v,i`.
@@ -208,7 +208,7 @@ pub struct Recording {
 ///
 /// # Errors
 /// [`RecordingError::Open`], [`RecordingError::TooLarge`] and [`RecordingError::UnknownKind`].
-pub fn open(path: &Path) -> Result<(FileKind, impl BufRead), RecordingError> {
+pub(super) fn open(path: &Path) -> Result<(FileKind, impl BufRead), RecordingError> {
     let error = |source| RecordingError::Open(path.to_owned(), source);
     let mut file = File::open(path).map_err(error)?;
     if file.metadata().map_err(error)?.len() > LIMITS.file_bytes {

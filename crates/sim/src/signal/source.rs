@@ -5,7 +5,8 @@ use std::{io::Read as _, path::Path};
 use metering::{Flags, Window};
 
 use super::{
-    FileKind, FullScale, LoadProfile, ProfileError, Recipe, Recording, RecordingError, recording,
+    FullScale, LoadProfile, ProfileError, Recipe, Recording, RecordingError,
+    recording::{self, FileKind},
     waveform::Waveform,
 };
 use crate::Error;

@@ -19,7 +19,6 @@ use crate::{
     config::{ChannelConfig, Pair},
     cycle::{Moments, Sample, Sums, Totals},
     evaluate::{Closed, Evaluator, Facts},
-    interval::Segment,
     output::Spectrum,
     rise::RiseDetector,
     spectrum::Spectrometer,

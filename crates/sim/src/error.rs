@@ -18,6 +18,9 @@ pub enum Error {
     /// The load profile cannot be read.
     #[error(transparent)]
     Profile(#[from] signal::ProfileError),
+    /// A file to be replayed is of no known kind, or a recording cannot be read.
+    #[error(transparent)]
+    Recording(#[from] signal::RecordingError),
     /// A flash file cannot be opened or made.
     #[error("the flash file {path} cannot be used")]
     Flash {

@@ -9,12 +9,12 @@ use crate::{
     Error,
     meter::{self, News, Plan},
     registry::{self, MeterEntry},
-    signal::{FrontEnd, LoadProfile, Recipe, Source},
+    signal::{FrontEnd, FullScale, Recipe, Source},
 };
 
 /// Meters of a fleet at the most: one thread each.
 pub const DEVICES_MAX: usize = 256;
-/// Rating of the simulated current transformers.
+/// Rating of the simulated current transformers where the load is no recording.
 const CT_AMPERES: f64 = 100.0;
 
 /// What a fleet is to be.
@@ -26,7 +26,7 @@ pub struct Options {
     pub state: PathBuf,
     /// What flows through the meters.
     pub load: Load,
-    /// History before the present begins; a profile has its own length instead.
+    /// History before the present begins; a file has its own length instead.
     pub history: Duration,
     /// Local time at which the present begins, in seconds since a Monday's midnight: gives households their rhythm.
     pub present_s: u64,
@@ -43,8 +43,13 @@ pub struct Options {
 /// What flows through the meters.
 #[derive(Clone, Debug)]
 pub enum Load {
-    /// A load profile in the household file's format, the same for all meters.
-    Profile(PathBuf),
+    /// A load profile or a recording, the same for all meters.
+    File {
+        /// The file; its content tells its kind.
+        path: PathBuf,
+        /// What the full scale of a WAV file stands for; `None` for other files.
+        full_scale: Option<FullScale>,
+    },
     /// Built-in recipes, another for each meter.
     Recipes,
 }
@@ -82,7 +87,7 @@ pub async fn run(
     if !(1..=DEVICES_MAX).contains(&options.devices) {
         return Err(Error::Devices(options.devices));
     }
-    // What is wrong with the profile is said before anything is made.
+    // What is wrong with a file is said before anything is made.
     let plans = plans(options)?;
     fs::create_dir_all(&options.state)
         .map_err(|source| Error::State(options.state.clone(), source))?;
@@ -212,14 +217,14 @@ impl Fleet {
 }
 
 fn plans(options: &Options) -> Result<Vec<Plan>, Error> {
-    let profile = match &options.load {
-        Load::Profile(path) => Some(LoadProfile::read(path)?),
+    let replayed = match &options.load {
+        Load::File { path, full_scale } => Some(Source::read(path, *full_scale)?),
         Load::Recipes => None,
     };
-    let history_us = match &profile {
-        Some(profile) => profile.len_us(),
-        None => options.history.as_micros() as u64,
-    };
+    let history_us = replayed
+        .as_ref()
+        .and_then(Source::len_us)
+        .unwrap_or(options.history.as_micros() as u64);
     let plan = |index: usize| {
         let id = DeviceId([
             0x02,
@@ -233,11 +238,14 @@ fn plans(options: &Options) -> Result<Vec<Plan>, Error> {
         Plan {
             id,
             flash: options.state.join(format!("{id}.flash")),
-            source: match &profile {
-                Some(profile) => Source::Profile(profile.clone()),
+            front_end: match &replayed {
+                Some(Source::Recording(recording)) => recording.front_end(seed),
+                _ => FrontEnd::esp32c3(CT_AMPERES, seed),
+            },
+            source: match &replayed {
+                Some(source) => source.clone(),
                 None => Source::Recipe(Recipe::of(index, seed)),
             },
-            front_end: FrontEnd::esp32c3(CT_AMPERES, seed),
             seed,
             history_us,
             present_s: options.present_s,

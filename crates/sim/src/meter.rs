@@ -29,11 +29,8 @@ use crate::{
 
 /// Flash of a meter's store: 1.9 MB of the 4 MB chip.
 pub const FLASH_BYTES: usize = 480 * 4096;
-/// Pairs of voltage and current a second.
-pub const SAMPLE_RATE_HZ: u32 = 2_000;
-/// Samples are fed in portions of 100 ms, as a DMA buffer would.
-const PORTION_US: u64 = 100_000;
-const PORTION_PAIRS: usize = (SAMPLE_RATE_HZ as u64 * PORTION_US / 1_000_000) as usize;
+/// Samples are fed in portions of about 100 ms, as a DMA buffer would.
+const PORTIONS_A_SECOND: u32 = 10;
 /// How long history may keep HTTP waiting.
 const TURN: Duration = Duration::from_millis(20);
 /// Above the sampling level the means of a whole interval are fed at once.
@@ -64,6 +61,14 @@ pub struct Plan {
     pub speed: f64,
     /// Whether it takes a time that lies before it was built.
     pub simulated_clock: bool,
+}
+
+impl Plan {
+    /// Returns how many pairs of voltage and current are sampled a second.
+    #[must_use]
+    pub fn sample_rate_hz(&self) -> u32 {
+        self.source.sample_rate_hz()
+    }
 }
 
 /// What a simulated meter tells while it lives.
@@ -151,23 +156,22 @@ impl Life<'_> {
         let present_us = self.plan.history_us.max(begun_us);
         let source = self.plan.source.clone();
         let source = source.with_present(present_us, self.plan.present_s);
-        let mut samples = Samples {
-            generator: Generator::new(
-                source.clone(),
-                self.plan.front_end,
-                SAMPLE_RATE_HZ,
-                self.plan.seed,
-            ),
-            pairs: vec![Pair::default(); PORTION_PAIRS],
-            uptime_us: 0,
-            fed: 0,
-        };
+        let rate_hz = self.plan.sample_rate_hz();
+        let generator =
+            Generator::new(source.clone(), self.plan.front_end, rate_hz, self.plan.seed);
         let history_us = present_us - begun_us;
+        let mut means_us = 0;
         if self.plan.fast_history {
-            self.history_of_means(&source, begun_us, history_us, &mut samples.uptime_us)
+            self.history_of_means(&source, begun_us, history_us, &mut means_us)
                 .await;
         }
-        samples.generator.seek(begun_us + samples.uptime_us);
+        let mut samples = Samples {
+            generator: generator.at(begun_us + means_us),
+            pairs: vec![Pair::default(); (rate_hz / PORTIONS_A_SECOND) as usize],
+            rate_hz,
+            begun_us: means_us,
+            fed: 0,
+        };
         self.history_of_samples(begun_us, history_us, &mut samples)
             .await;
         self.tell(News::Live(samples.fed));
@@ -197,16 +201,15 @@ impl Life<'_> {
     async fn history_of_samples(&self, begun_us: u64, history_us: u64, samples: &mut Samples) {
         let start = Instant::now();
         let mut turn = start;
-        while samples.uptime_us < history_us {
-            samples.feed(&self.meter);
-            self.board.advance_to(samples.uptime_us);
+        while samples.uptime_us() < history_us {
+            let uptime_us = samples.feed(&self.meter);
+            self.board.advance_to(uptime_us);
             if self.plan.speed > 0.0 {
-                let due = start
-                    + Duration::from_micros((samples.uptime_us as f64 / self.plan.speed) as u64);
+                let due =
+                    start + Duration::from_micros((uptime_us as f64 / self.plan.speed) as u64);
                 tokio::time::sleep_until(due.into()).await;
             }
-            self.yield_in_turn(&mut turn, begun_us + samples.uptime_us)
-                .await;
+            self.yield_in_turn(&mut turn, begun_us + uptime_us).await;
         }
     }
 
@@ -220,10 +223,10 @@ impl Life<'_> {
     }
 
     async fn present(&self, samples: &mut Samples) {
-        let mut tick = tokio::time::interval(Duration::from_micros(PORTION_US));
+        let mut tick = tokio::time::interval(Duration::from_secs(1) / PORTIONS_A_SECOND);
         loop {
             tick.tick().await;
-            while samples.uptime_us + PORTION_US <= self.board.uptime_us() {
+            while samples.portion_end_us() <= self.board.uptime_us() {
                 samples.feed(&self.meter);
             }
         }
@@ -233,19 +236,37 @@ impl Life<'_> {
 /// The samples of a meter and how far they have come in this boot.
 struct Samples {
     generator: Generator,
+    /// One portion.
     pairs: Vec<Pair>,
-    uptime_us: u64,
+    rate_hz: u32,
+    /// Uptime before the first sample.
+    begun_us: u64,
     fed: u64,
 }
 
 impl Samples {
-    fn feed(&mut self, meter: &RefCell<Meter<Nor>>) {
+    /// Measures a portion and returns the uptime at its end.
+    fn feed(&mut self, meter: &RefCell<Meter<Nor>>) -> u64 {
         self.generator.fill(&mut self.pairs);
-        self.uptime_us += PORTION_US;
         self.fed += self.pairs.len() as u64;
-        meter
-            .borrow_mut()
-            .push_samples(0, &self.pairs, self.uptime_us);
+        let uptime_us = self.uptime_us();
+        meter.borrow_mut().push_samples(0, &self.pairs, uptime_us);
+        uptime_us
+    }
+
+    /// Uptime at the end of the samples so far.
+    fn uptime_us(&self) -> u64 {
+        self.uptime_after(self.fed)
+    }
+
+    /// Uptime at the end of the next portion.
+    fn portion_end_us(&self) -> u64 {
+        self.uptime_after(self.fed + self.pairs.len() as u64)
+    }
+
+    /// Counted anew from the first sample, so that a rate that does not divide a second gains no error.
+    fn uptime_after(&self, pairs: u64) -> u64 {
+        self.begun_us + (u128::from(pairs) * 1_000_000 / u128::from(self.rate_hz)) as u64
     }
 }
 
@@ -288,7 +309,7 @@ fn facts(plan: &Plan) -> Facts {
             .try_into()
             .expect("a version is short"),
         nonce_secret: rand::rng().random(),
-        channels: [plan.front_end.channel_config(SAMPLE_RATE_HZ)]
+        channels: [plan.front_end.channel_config(plan.sample_rate_hz())]
             .into_iter()
             .collect(),
         built_utc_ms: if plan.simulated_clock {

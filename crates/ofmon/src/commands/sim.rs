@@ -10,6 +10,7 @@ use serde::Serialize;
 use sim::{
     fleet::{self, Load, Options, Progress},
     registry::MeterEntry,
+    signal::{FullScale, RecordingError},
 };
 
 use crate::{
@@ -30,9 +31,25 @@ Examples:
       two months of history in seconds, made of 10 s means instead of samples
   ofmon sim --state /tmp/air --replay household_power_consumption.txt
       one meter whose history is a load profile: minutes of date, time, kW, kvar and V, each through 2 kHz samples
-
+  ofmon sim --state /tmp/air --replay scope.csv
+      one meter that samples a recorded waveform at its own rate
+  ofmon sim --state /tmp/air --replay mains.wav --wav-volts 400 --wav-amperes 50
+      the same for a WAV file whose full scale is 400 V and 50 A
   ofmon sim --state /tmp/air --start 2026-01-01 --history 48h
       two days of January; collectors that use this directory live there too
+
+Files for --replay, told by their content; after its end a file begins anew:
+  load profile   Date;Time;Global_active_power;Global_reactive_power;Voltage
+                 1/1/2007;00:00:00;0.374;0.090;243.870
+                 a line a minute: kW, kvar and V
+  samples        t_s,v,i
+                 0.000000,1.25,-0.031
+                 0.000125,14.02,0.176
+                 a line a sample: s, V and A; evenly spaced within 1 %, 2 to 50 kHz
+  WAV            two channels: voltage, current; 16, 24 or 32-bit integers or 32-bit floats, 2 to 50 kHz;
+                 --wav-volts and --wav-amperes say what full scale (1.0 of a float) stands for
+Samples and WAV last at least 1 s and have up to 1 GiB, 100 million samples, 1000 V and 1000 A. Their meters have
+the smallest current transformer that the peak fits into, of 5 to 1000 A.
 
 A meter keeps its flash in DIR/ID.flash: started again with the same DIR and seed, it goes on as after
 a power cut. DIR/meters.json says where the meters are; `--sim DIR` or OFMON_SIM leads the other commands there.";
@@ -47,9 +64,16 @@ pub(crate) struct Sim {
     /// Directory of the meters' flash files and of meters.json; made where it is missing
     #[arg(long, value_name = "DIR")]
     state: PathBuf,
-    /// Lets the load profile FILE flow through the meters instead of built-in households; all of it becomes history
+    /// Lets FILE flow through the meters instead of built-in households: a load profile or recorded samples, as below;
+    /// all of it becomes history
     #[arg(long, value_name = "FILE")]
     replay: Option<PathBuf>,
+    /// Voltage in V at the full scale of the WAV file FILE
+    #[arg(long, value_name = "X", requires_all = ["replay", "wav_amperes"], value_parser = parse_full_scale)]
+    wav_volts: Option<f64>,
+    /// Current in A at the full scale of the WAV file FILE
+    #[arg(long, value_name = "Y", requires_all = ["replay", "wav_volts"], value_parser = parse_full_scale)]
+    wav_amperes: Option<f64>,
     /// Days of history before the present begins [default: 1]
     #[arg(long, value_name = "D", conflicts_with = "replay")]
     days: Option<u32>,
@@ -101,7 +125,8 @@ impl Sim {
                 failed.get_or_insert(error);
             }
         })
-        .await?;
+        .await
+        .map_err(explained)?;
         failed.map_or(Ok(()), Err)
     }
 
@@ -122,12 +147,18 @@ impl Sim {
             Some(start_ms) => start_ms.saturating_add(length_ms),
             None => WallClock::default().now_ms(),
         };
+        let full_scale = self
+            .wav_volts
+            .zip(self.wav_amperes)
+            .map(|(volts, amperes)| FullScale { volts, amperes });
         Ok(Options {
             devices: self.devices,
             // Meters that lived in another time before go on there.
             simulated_clock: self.start.is_some() || air::has_clock(&self.state),
             state: self.state,
-            load: self.replay.map_or(Load::Recipes, Load::Profile),
+            load: self
+                .replay
+                .map_or(Load::Recipes, |path| Load::File { path, full_scale }),
             history,
             present_s: moment::seconds_since_monday(present_ms, zone),
             fast_history: self.fast_history,
@@ -245,6 +276,29 @@ impl<'a> Report<'a> {
             text
         })
     }
+}
+
+/// Says what to do about a file that cannot be replayed.
+fn explained(error: sim::Error) -> anyhow::Error {
+    let sim::Error::Recording(recording) = &error else {
+        return error.into();
+    };
+    let hint = match recording {
+        RecordingError::ScaleMissing => {
+            "say so: --wav-volts 400 --wav-amperes 50, with the values of your recorder"
+        }
+        RecordingError::ScaleUnused => "leave --wav-volts and --wav-amperes away",
+        _ => "`ofmon sim --help` shows the files that can be replayed",
+    };
+    let problem = Problem::usage(error.to_string(), hint);
+    anyhow::Error::new(error).context(problem)
+}
+
+/// Reads what a full scale stands for.
+fn parse_full_scale(text: &str) -> Result<f64> {
+    let value: f64 = text.parse().context("no number")?;
+    anyhow::ensure!(value > 0.0 && value.is_finite(), "not above 0");
+    Ok(value)
 }
 
 /// Reads a moment; dates are those of UTC.

@@ -2,6 +2,7 @@
 
 mod help;
 mod program;
+mod recording;
 mod serve;
 mod store;
 mod way;

@@ -2,7 +2,8 @@
 //!
 //! Both waveforms of a second are tabulated in codes, once for as long as they stay the same; a sample is a look-up with
 //! linear interpolation, an offset, the converter's bow and noise. The phase follows from the number of the sample, so
-//! signals are continuous over changes and a generator can start anywhere.
+//! signals are continuous over changes and a generator can start anywhere. The samples of a recording take the place of
+//! the table: each pair becomes one pair of codes.
 
 use metering::Pair;
 use rand::{Rng as _, SeedableRng as _};
@@ -10,7 +11,7 @@ use rand_distr::{Distribution as _, StandardNormal};
 use rand_pcg::Pcg64Mcg;
 
 use super::{
-    FrontEnd, Source,
+    FrontEnd, Recording, Source,
     source::{Cycle, FREQUENCY_MHZ},
     waveform::POINTS,
 };
@@ -46,9 +47,12 @@ impl Generator {
     /// Starts at the beginning of a load; `sample_rate_hz` is the rate at which it is really sampled, 2,000 to 50,000.
     ///
     /// # Panics
-    /// When the rate is 0.
+    /// When the rate is 0, or another one than that of a recording: its samples are given as they are.
     #[must_use]
     pub fn new(source: Source, front_end: FrontEnd, sample_rate_hz: u32, seed: u64) -> Self {
+        if let Source::Recording(recording) = &source {
+            assert_eq!(recording.sample_rate_hz(), sample_rate_hz, "other rate");
+        }
         let mut generator = Self {
             source,
             front_end,
@@ -69,7 +73,7 @@ impl Generator {
         generator
     }
 
-    /// Sets the frequency of the mains in mHz, at the beginning of the load.
+    /// Sets the frequency of the mains in mHz, at the beginning of the load; a recording keeps its own.
     #[must_use]
     pub fn with_frequency(mut self, frequency_mhz: u32) -> Self {
         self.frequency_mhz = frequency_mhz;
@@ -107,11 +111,7 @@ impl Generator {
                 .len()
                 .min(usize::try_from(self.second_left).unwrap_or(usize::MAX));
             let (now, later) = pairs.split_at_mut(count);
-            if self.front_end.noise_lsb > 0.0 || self.front_end.bow_lsb != 0.0 {
-                self.fill_faulty(now);
-            } else {
-                self.fill_clean(now);
-            }
+            self.convert(now);
             self.sample += count as u64;
             self.second_left -= count as u64;
             pairs = later;
@@ -136,10 +136,10 @@ impl Generator {
             offset(self.front_end.current_offset),
         ];
         let cycle = self.source.cycle(second);
-        if self.cycle != Some(cycle) {
+        if let Some(cycle) = cycle.filter(|_| self.cycle != cycle) {
             self.tabulate(&cycle);
-            self.cycle = Some(cycle);
         }
+        self.cycle = cycle;
     }
 
     fn tabulate(&mut self, cycle: &Cycle) {
@@ -157,32 +157,74 @@ impl Generator {
         }
     }
 
-    fn fill_clean(&mut self, pairs: &mut [Pair]) {
+    fn convert(&mut self, pairs: &mut [Pair]) {
+        let converter = Converter {
+            front_end: self.front_end,
+            offset: self.offset,
+            noises: &self.noises,
+        };
+        if let Source::Recording(recording) = &self.source {
+            let mut player = Player::new(recording, self.sample, &self.front_end);
+            converter.convert(pairs, &mut self.random, || player.next());
+        } else {
+            let (table, step) = (&self.table, self.phase_step);
+            // A copy stays in a register.
+            let mut phase = self.phase;
+            converter.convert(pairs, &mut self.random, || {
+                let codes = interpolated(table, (phase >> 32) as u32);
+                phase = phase.wrapping_add(step);
+                codes
+            });
+            self.phase = phase;
+        }
+    }
+}
+
+/// What a converter makes of a signal.
+struct Converter<'a> {
+    front_end: FrontEnd,
+    offset: [f32; 2],
+    noises: &'a [f32],
+}
+
+impl Converter<'_> {
+    /// Takes voltage and current in codes about the middle.
+    #[inline(always)]
+    fn convert(&self, pairs: &mut [Pair], random: &mut Pcg64Mcg, signal: impl FnMut() -> [f32; 2]) {
+        if self.front_end.noise_lsb > 0.0 || self.front_end.bow_lsb != 0.0 {
+            self.convert_faulty(pairs, random, signal);
+        } else {
+            self.convert_clean(pairs, signal);
+        }
+    }
+
+    fn convert_clean(&self, pairs: &mut [Pair], mut signal: impl FnMut() -> [f32; 2]) {
         let code_max = self.front_end.code_max();
         let [voltage_offset, current_offset] = self.offset.map(|offset| offset + 0.5);
-        let mut phase = self.phase;
         for pair in pairs {
-            let [voltage, current] = interpolated(&self.table, (phase >> 32) as u32);
-            phase = phase.wrapping_add(self.phase_step);
+            let [voltage, current] = signal();
             // The cast saturates at both ends of 16 bits.
             pair.voltage = ((voltage + voltage_offset) as u16).min(code_max);
             pair.current = ((current + current_offset) as u16).min(code_max);
         }
-        self.phase = phase;
     }
 
-    fn fill_faulty(&mut self, pairs: &mut [Pair]) {
+    fn convert_faulty(
+        &self,
+        pairs: &mut [Pair],
+        random: &mut Pcg64Mcg,
+        mut signal: impl FnMut() -> [f32; 2],
+    ) {
         let code_max = self.front_end.code_max();
         let half = self.front_end.half_range() as f32;
         let bow = self.front_end.bow_lsb as f32;
         // At the share s of half the range from the middle the bow is 2·s² − 1.
         let bow_square = 2.0 * bow / (half * half);
         let offset = self.offset.map(|offset| offset - half);
-        let (mut phase, mut random) = (self.phase, self.random.clone());
+        let mut drawn = random.clone();
         for pair in pairs {
-            let [voltage, current] = interpolated(&self.table, (phase >> 32) as u32);
-            phase = phase.wrapping_add(self.phase_step);
-            let bits = random.next_u64() as usize;
+            let [voltage, current] = signal();
+            let bits = drawn.next_u64() as usize;
             let noise = [
                 self.noises[bits % NOISES],
                 self.noises[(bits >> 32) % NOISES],
@@ -195,7 +237,57 @@ impl Generator {
             pair.voltage = code(voltage, offset[0], noise[0]);
             pair.current = code(current, offset[1], noise[1]);
         }
-        (self.phase, self.random) = (phase, random);
+        *random = drawn;
+    }
+}
+
+/// Gives the samples of a recording in codes about the middle, and begins anew after the last.
+struct Player<'a> {
+    pairs: &'a [[f32; 2]],
+    codes_per_unit: [f32; 2],
+    voltage_at: usize,
+    /// The current is taken later: so much after this sample, as a share of the way to the next.
+    current_at: usize,
+    current_after: f32,
+}
+
+impl<'a> Player<'a> {
+    fn new(recording: &'a Recording, sample: u64, front_end: &FrontEnd) -> Self {
+        let pairs = recording.pairs();
+        let length = pairs.len() as u64;
+        let skew = front_end.skew_us * 1e-6 * f64::from(recording.sample_rate_hz());
+        let voltage_at = sample % length;
+        let current_at = (voltage_at as i64 + skew.floor() as i64).rem_euclid(length as i64);
+        Self {
+            pairs,
+            codes_per_unit: [front_end.codes_per_volt(), front_end.codes_per_ampere()]
+                .map(|codes| codes as f32),
+            voltage_at: voltage_at as usize,
+            current_at: current_at as usize,
+            current_after: (skew - skew.floor()) as f32,
+        }
+    }
+
+    #[inline(always)]
+    fn next(&mut self) -> [f32; 2] {
+        let after = |at: usize| {
+            if at + 1 == self.pairs.len() {
+                0
+            } else {
+                at + 1
+            }
+        };
+        let (current_at, current_next) = (self.current_at, after(self.current_at));
+        let (low, high) = (self.pairs[current_at][1], self.pairs[current_next][1]);
+        let pair = [
+            self.pairs[self.voltage_at][0],
+            low + (high - low) * self.current_after,
+        ];
+        (self.voltage_at, self.current_at) = (after(self.voltage_at), current_next);
+        [
+            pair[0] * self.codes_per_unit[0],
+            pair[1] * self.codes_per_unit[1],
+        ]
     }
 }
 

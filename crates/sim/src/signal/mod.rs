@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! LoadProfile (a file) ─┐
-//!                       ├─ Source ── waveforms of a second ── Generator ── pairs of ADC codes
-//! Recipe (built in) ────┘     └───── means over any time          └── FrontEnd
+//! Recipe (built in) ────┼─ Source ── waveforms of a second, or samples ── Generator ── pairs of ADC codes
+//! Recording (a file) ───┘     └───── means over any time                      └── FrontEnd
 //! ```
 //!
-//! Both kinds of load are functions of the time since their start, so a meter can begin anywhere in them and gets the
+//! All kinds of load are functions of the time since their start, so a meter can begin anywhere in them and gets the
 //! same load however it steps through it. Time 0 is midnight of a Monday.
 
 mod front_end;
@@ -15,6 +15,7 @@ mod generator;
 mod measured;
 mod profile;
 mod recipe;
+mod recording;
 mod source;
 mod waveform;
 
@@ -22,4 +23,5 @@ pub use front_end::FrontEnd;
 pub use generator::Generator;
 pub use profile::{LoadProfile, Minute, ProfileError};
 pub use recipe::{Kind, Recipe};
+pub use recording::{FullScale, LineFault, Recording, RecordingError};
 pub use source::Source;

@@ -1,12 +1,21 @@
 //! What flows through a meter, at any time.
 
+use std::{io::Read as _, path::Path};
+
 use metering::{Flags, Window};
 
-use super::{LoadProfile, Recipe, waveform::Waveform};
+use super::{
+    FullScale, LoadProfile, ProfileError, Recipe, Recording, RecordingError,
+    recording::{self, FileKind},
+    waveform::Waveform,
+};
+use crate::Error;
 
 const SECOND_US: u64 = 1_000_000;
 /// Frequency of the mains in mHz.
 pub(super) const FREQUENCY_MHZ: u32 = 50_000;
+/// Pairs a second where the load does not say.
+const SAMPLE_RATE_HZ: u32 = 2_000;
 
 /// What flows through a meter.
 #[derive(Clone, Debug)]
@@ -15,6 +24,8 @@ pub enum Source {
     Profile(LoadProfile),
     /// A built-in household.
     Recipe(Recipe),
+    /// Recorded samples, from their start; after their end they begin anew.
+    Recording(Recording),
 }
 
 /// Means over some time.
@@ -34,15 +45,56 @@ pub(super) struct Cycle {
 }
 
 impl Source {
+    /// Reads a load profile or a recording, whichever the content of the file is.
+    ///
+    /// # Errors
+    /// [`Error::Profile`] and [`Error::Recording`]: the file is of no kind or damaged; a WAV file lacks its full scale or
+    /// another file was given one.
+    pub fn read(path: &Path, full_scale: Option<FullScale>) -> Result<Self, Error> {
+        let (kind, mut file) = recording::open(path)?;
+        let recording = match (kind, full_scale) {
+            (FileKind::Profile, None) => {
+                let mut bytes = Vec::new();
+                file.read_to_end(&mut bytes)
+                    .map_err(|source| ProfileError::Read(path.to_owned(), source))?;
+                return Ok(Self::Profile(LoadProfile::parse(&bytes)?));
+            }
+            (FileKind::Samples, None) => Recording::read_samples(file)?,
+            (FileKind::Wav, Some(full_scale)) => Recording::read_wav(file, full_scale)?,
+            (FileKind::Wav, None) => return Err(RecordingError::ScaleMissing.into()),
+            (_, Some(_)) => return Err(RecordingError::ScaleUnused.into()),
+        };
+        Ok(Self::Recording(recording))
+    }
+
+    /// Returns the length in µs after which the load begins anew; `None` for a household, which never does.
+    #[must_use]
+    pub fn len_us(&self) -> Option<u64> {
+        match self {
+            Self::Profile(profile) => Some(profile.len_us()),
+            Self::Recipe(_) => None,
+            Self::Recording(recording) => Some(recording.len_us()),
+        }
+    }
+
+    /// Returns the rate at which a meter samples the load, in pairs a second: that of a recording is its own.
+    #[must_use]
+    pub fn sample_rate_hz(&self) -> u32 {
+        match self {
+            Self::Recording(recording) => recording.sample_rate_hz(),
+            Self::Profile(_) | Self::Recipe(_) => SAMPLE_RATE_HZ,
+        }
+    }
+
     /// Lets a built-in household reach the local time `present_s`, in seconds since a Monday's midnight, at
-    /// `position_us`; a profile stays as it is.
+    /// `position_us`; a file stays as it is.
     #[must_use]
     pub fn with_present(self, position_us: u64, present_s: u64) -> Self {
         match self {
             Self::Recipe(recipe) => {
                 Self::Recipe(recipe.beginning_at(present_s.saturating_sub(position_us / SECOND_US)))
             }
-            profile @ Self::Profile(_) => profile,
+            file @ (Self::Profile(_) | Self::Recording(_)) => file,
         }
     }
 
@@ -53,14 +105,22 @@ impl Source {
     pub fn mean_window(&self, from_us: u64, to_us: u64, end_us: u64) -> Window {
         let means = self.means(from_us, to_us);
         let thousandths = |value: f64| (value * 1_000.0).round();
+        let frequency_mhz = match self {
+            Self::Recording(recording) => recording.frequency_mhz(),
+            Self::Profile(_) | Self::Recipe(_) => FREQUENCY_MHZ,
+        };
+        let mut flags = Flags::default();
+        if means.voltage_v < recording::VOLTAGE_V_MIN {
+            flags |= Flags::NO_VOLTAGE;
+        }
         Window {
             end_us,
             active_power_mw: thousandths(means.active_power_w) as i32,
             reactive_power_mvar: thousandths(means.reactive_power_var) as i32,
             voltage_mv: thousandths(means.voltage_v) as u32,
             current_ua: (means.current_a * 1e6).round() as u32,
-            frequency_mhz: FREQUENCY_MHZ,
-            flags: Flags::default(),
+            frequency_mhz,
+            flags,
         }
     }
 
@@ -70,9 +130,9 @@ impl Source {
         self.means(from_us, to_us).active_power_w * to_us.saturating_sub(from_us) as f64 / 3.6e9
     }
 
-    /// Returns the waveforms of a second.
-    pub(super) fn cycle(&self, second: u64) -> Cycle {
-        match self {
+    /// Returns the waveforms of a second; `None` for a recording, which has samples instead.
+    pub(super) fn cycle(&self, second: u64) -> Option<Cycle> {
+        let cycle = match self {
             Self::Profile(profile) => {
                 let minute = profile.minute_at(second * SECOND_US);
                 let mut current_a = Waveform::default();
@@ -85,16 +145,23 @@ impl Source {
                 }
             }
             Self::Recipe(recipe) => recipe.cycle(second),
-        }
+            Self::Recording(_) => return None,
+        };
+        Some(cycle)
     }
 
-    /// Means over a time, exact to a second's part; all 0 over none.
+    /// Means over a time, exact to a second's part or to a recorded sample; all 0 over none.
     pub(super) fn means(&self, from_us: u64, to_us: u64) -> Means {
+        if let Self::Recording(recording) = self {
+            return recording.means(from_us, to_us);
+        }
         let (mut power, mut reactive, mut voltage, mut current) = (0.0, 0.0, 0.0, 0.0);
         let mut at_us = from_us;
         while at_us < to_us {
             let end_us = self.constant_until_us(at_us).min(to_us);
-            let cycle = self.cycle(at_us / SECOND_US);
+            let Some(cycle) = self.cycle(at_us / SECOND_US) else {
+                break;
+            };
             let weight = (end_us - at_us) as f64 / (to_us - from_us) as f64;
             power += weight * cycle.voltage_v.mean_product(&cycle.current_a);
             reactive += weight * cycle.voltage_v.reactive_power(&cycle.current_a);
@@ -113,7 +180,7 @@ impl Source {
     fn constant_until_us(&self, at_us: u64) -> u64 {
         let step_us = match self {
             Self::Profile(_) => 60 * SECOND_US,
-            Self::Recipe(_) => SECOND_US,
+            Self::Recipe(_) | Self::Recording(_) => SECOND_US,
         };
         (at_us / step_us + 1) * step_us
     }

@@ -2,8 +2,6 @@
 //!
 //! Both get 53 pairs a cycle at 50 Hz, the rate that emonLib is known for.
 
-use std::sync::Arc;
-
 use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg32;
 
@@ -22,6 +20,8 @@ use super::{
 pub const RATE_HZ: u32 = 2_650;
 /// Errors below this are taken to be this when they are compared on loads that vary, in percent.
 pub const FLOOR_PERCENT: f64 = 0.02;
+/// Time that the energy of a steady load is counted over, in s.
+pub const STEADY_S: f64 = 60.0;
 /// Length of a case that varies, in s.
 const VARYING_S: f64 = 1_800.0;
 /// Timings drawn for each case that varies.

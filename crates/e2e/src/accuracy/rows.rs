@@ -369,16 +369,21 @@ fn plain(power_factor: PowerFactor, current: Current) -> Limits {
         // Beyond all ranges that end with the nominal current.
         Current::Maximum(_) => 5.0,
     };
-    Limits([Class::One, Class::HalfS, Class::FifthS].map(|class| {
-        LINES
-            .iter()
-            .find(|line| {
-                line.class == class
-                    && line.power_factors.contains(&power_factor)
-                    && (line.from..line.below).contains(&multiple)
-            })
-            .map(|line| line.percent)
-    }))
+    let classes = [Class::One, Class::HalfS, Class::FifthS];
+    Limits(classes.map(|class| plain_limit(power_factor, multiple, class)))
+}
+
+/// Returns the limit of a class in percent at nominal voltage and frequency, at a multiple of nominal current.
+#[must_use]
+pub fn plain_limit(power_factor: PowerFactor, multiple: f64, class: Class) -> Option<f64> {
+    LINES
+        .iter()
+        .find(|line| {
+            line.class == class
+                && line.power_factors.contains(&power_factor)
+                && (line.from..line.below).contains(&multiple)
+        })
+        .map(|line| line.percent)
 }
 
 #[cfg(test)]

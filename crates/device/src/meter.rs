@@ -199,7 +199,7 @@ impl<F: NorFlash> Meter<F> {
                 channel.active_power_mw = window.active_power_mw.into();
                 channel.reactive_power_mvar = window.reactive_power_mvar.into();
                 channel.voltage_mv = window.voltage_mv;
-                channel.current_ma = window.current_ma;
+                channel.current_ma = (window.current_ua + 500) / 1_000;
                 channel.frequency_mhz = window.frequency_mhz;
             }
             channels.push(channel).expect("as many as the store has");

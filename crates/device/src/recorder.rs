@@ -56,6 +56,8 @@ impl<F: NorFlash> Recorder<F> {
     pub(crate) fn take(&mut self, channel: usize, output: Output) {
         match output {
             Output::Window(window) => self.lanes[channel].window = Some(window),
+            // Nobody asks for one yet.
+            Output::Spectrum(_) => {}
             Output::Interval(interval) => {
                 let closed = &mut self.lanes[channel].closed;
                 if closed.is_full() {
@@ -161,6 +163,8 @@ fn flags(flags: metering::Flags) -> Flags {
     [
         (metering::Flags::NO_VOLTAGE, Flags::NO_VOLTAGE),
         (metering::Flags::CLIPPED, Flags::CLIPPED),
+        (metering::Flags::ESTIMATED, Flags::ESTIMATED),
+        (metering::Flags::NO_LOAD, Flags::NO_LOAD),
     ]
     .into_iter()
     .filter(|(from, _)| flags.contains(*from))

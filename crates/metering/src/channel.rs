@@ -1,11 +1,12 @@
 //! One channel: clock, windows and intervals in a row.
 
 use crate::{
-    clock::SampleClock,
+    clock::{SampleClock, Span},
     config::{ChannelConfig, ConfigError, Pair},
+    input::{CHUNK, Input},
     interval::{IntervalStage, Segment},
     output::{Interval, Output, Window},
-    window::WindowStage,
+    window::{Closed, WindowStage},
 };
 
 /// Intervals without a sample that one call gives at most.
@@ -20,10 +21,13 @@ const EMPTY_INTERVALS_MAX: u32 = 64;
 pub struct Channel {
     config: ChannelConfig,
     clock: SampleClock,
+    input: Input,
     windows: WindowStage,
     intervals: IntervalStage,
     /// Whether the last call fed samples.
     sampling: bool,
+    /// Whether samples are missing since the last that were measured.
+    interrupted: bool,
     /// Where the pairs so far end: half a period after the last.
     pairs_end_us: u64,
     /// Intervals without samples up to here are still to be given.
@@ -39,9 +43,11 @@ impl Channel {
         config.check()?;
         Ok(Self {
             clock: SampleClock::new(config.sample_rate_hz),
+            input: Input::new(config.voltage, config.sample_rate_hz),
             windows: WindowStage::new(&config),
             intervals: IntervalStage::new(&config),
             sampling: false,
+            interrupted: false,
             pairs_end_us: 0,
             owed_until_us: None,
             config,
@@ -60,6 +66,13 @@ impl Channel {
         self.intervals.pending_pj()
     }
 
+    /// Asks for the harmonics of the next window of whole cycles; [`Output::Spectrum`] gives them.
+    ///
+    /// Without a signal to cut cycles by there is no such window, and the request stays.
+    pub fn request_spectrum(&mut self) {
+        self.windows.request_spectrum();
+    }
+
     /// Feeds pairs sampled without a gap among them; the last was taken at uptime `end_us`.
     ///
     /// A time that is later than the pairs explain means that samples are missing before them. A gap of up to a second
@@ -70,40 +83,77 @@ impl Channel {
         }
         const HALF_Q15: i64 = 1 << 14;
         let span = self.clock.stamp(pairs.len() as u64, end_us);
-        let from_us = span.time_us(0, HALF_Q15);
-        let gap_from_us =
-            core::mem::replace(&mut self.pairs_end_us, span.time_us(pairs.len(), HALF_Q15));
         if self.owed_until_us.is_some() {
+            self.pairs_end_us = span.time_us(pairs.len(), HALF_Q15);
             self.skip_to(self.pairs_end_us, output);
             return;
         }
+        if span.gap || !self.sampling {
+            self.input.restart();
+            self.interrupted = true;
+        }
+        self.follow_frequency(output);
+        let known = self.input.load(pairs);
+        self.interrupted |= known.len() < pairs.len();
+        if known.is_empty() {
+            return;
+        }
+        let span = span.after(pairs.len() - known.len());
+        let from_us = span.time_us(0, HALF_Q15);
+        let end_us = span.time_us(known.len(), HALF_Q15);
+        let gap_from_us = core::mem::replace(&mut self.pairs_end_us, end_us);
+        let begins = !core::mem::replace(&mut self.sampling, true);
+        let interrupted = core::mem::take(&mut self.interrupted);
         let Self {
             clock,
             windows,
             intervals,
             ..
         } = self;
-        let broken = if self.sampling {
-            span.gap
-                && windows.gap(gap_from_us, from_us, clock, &mut |segment| {
-                    give(intervals, &segment, output)
-                })
-        } else {
-            self.sampling = true;
-            true
-        };
+        let broken = begins
+            || interrupted
+                && windows.gap(gap_from_us, from_us, clock, &mut |closed| {
+                    give(intervals, &closed, output)
+                });
         if broken && !self.skip_to(from_us, output) {
             return;
         }
+        self.measure(known, &span, output);
+    }
+
+    /// Lets a shared voltage's delay follow the frequency; what was measured by the old delay ends there.
+    fn follow_frequency(&mut self, output: &mut impl FnMut(Output)) {
         let Self {
             clock,
             windows,
             intervals,
             ..
         } = self;
-        windows.feed(pairs, &span, clock, &mut |segment| {
-            give(intervals, &segment, output)
-        });
+        if self.input.follow(windows.phase_step()) {
+            windows.finish(self.pairs_end_us, clock, &mut |closed| {
+                give(intervals, &closed, output)
+            });
+        }
+        windows.set_voltage_angle(self.input.angle(windows.phase_step()));
+    }
+
+    fn measure(&mut self, pairs: &[Pair], span: &Span, output: &mut impl FnMut(Output)) {
+        let Self {
+            clock,
+            windows,
+            intervals,
+            ..
+        } = self;
+        let mut output = |closed: Closed| give(intervals, &closed, output);
+        if self.input.is_direct() {
+            windows.feed(pairs, span, clock, &mut output);
+            return;
+        }
+        let mut chunk = [Pair::default(); CHUNK];
+        for (index, part) in pairs.chunks(CHUNK).enumerate() {
+            let own = self.input.own(part, &mut chunk);
+            windows.feed(own, &span.after(index * CHUNK), clock, &mut output);
+        }
     }
 
     /// Feeds means over `[start_us, window.end_us)`, above the sampling level: simulated history.
@@ -127,7 +177,7 @@ impl Channel {
             power_uw: i64::from(window.active_power_mw) * 1_000,
             reactive_uvar: Some(i64::from(window.reactive_power_mvar) * 1_000),
             voltage_mv: window.voltage_mv,
-            current_ua: u64::from(window.current_ma) * 1_000,
+            current_ua: window.current_ua.into(),
             frequency_mhz: window.frequency_mhz,
             flags: window.flags,
         };
@@ -147,8 +197,12 @@ impl Channel {
     }
 }
 
-fn give(intervals: &mut IntervalStage, segment: &Segment, output: &mut impl FnMut(Output)) {
+fn give(intervals: &mut IntervalStage, closed: &Closed, output: &mut impl FnMut(Output)) {
+    let segment = &closed.segment;
     output(Output::Window(window(segment)));
+    if let Some(spectrum) = closed.spectrum {
+        output(Output::Spectrum(spectrum));
+    }
     intervals.advance(segment, &mut |interval| output(Output::Interval(interval)));
 }
 
@@ -162,7 +216,7 @@ fn window(segment: &Segment) -> Window {
         active_power_mw: thousandth(segment.power_uw),
         reactive_power_mvar: segment.reactive_uvar.map_or(0, thousandth),
         voltage_mv: segment.voltage_mv,
-        current_ma: ((segment.current_ua + 500) / 1_000) as u32,
+        current_ua: u32::try_from(segment.current_ua).unwrap_or(u32::MAX),
         frequency_mhz: segment.frequency_mhz,
         flags: segment.flags,
     }

@@ -32,6 +32,15 @@ pub(crate) struct Span {
 }
 
 impl Span {
+    /// Returns the span without its first pairs.
+    pub(crate) fn after(&self, pairs: usize) -> Self {
+        let skipped_q8 = (pairs as u64).saturating_mul(self.step_q20) >> 12;
+        Self {
+            base_q8: self.base_q8 + skipped_q8,
+            ..*self
+        }
+    }
+
     /// Returns the time in µs of a point `fraction_q15` of a sample after the sample before `index`.
     pub(crate) fn time_us(&self, index: usize, fraction_q15: i64) -> u64 {
         let whole = (index as u64).saturating_mul(self.step_q20) >> 12;

@@ -10,17 +10,20 @@ use crate::{config::Pair, sine};
 pub(crate) struct Sample {
     x: i32,
     y: i32,
+    /// Current of the sample before.
+    y_before: i32,
     cosine: i32,
     sine: i32,
 }
 
 impl Sample {
     #[inline(always)]
-    pub(crate) fn new(pair: Pair, reference: (i32, i32), phase: u32) -> Self {
+    pub(crate) fn new(pair: Pair, current_before: u16, reference: (i32, i32), phase: u32) -> Self {
         let (cosine, sine) = sine::cosine_sine(phase);
         Self {
             x: i32::from(pair.voltage) - reference.0,
             y: i32::from(pair.current) - reference.1,
+            y_before: i32::from(current_before) - reference.1,
             cosine,
             sine,
         }
@@ -35,6 +38,7 @@ pub(crate) struct Sums {
     xx: i64,
     yy: i64,
     xy: i64,
+    xy_before: i64,
     x_cosine: i64,
     x_sine: i64,
     y_cosine: i64,
@@ -44,12 +48,19 @@ pub(crate) struct Sums {
 impl Sums {
     #[inline(always)]
     pub(crate) fn add(&mut self, sample: Sample) {
-        let Sample { x, y, cosine, sine } = sample;
+        let Sample {
+            x,
+            y,
+            y_before,
+            cosine,
+            sine,
+        } = sample;
         self.x += x;
         self.y += y;
         self.xx += product(x, x);
         self.yy += product(y, y);
         self.xy += product(x, y);
+        self.xy_before += product(x, y_before);
         self.x_cosine += product(x, cosine);
         self.x_sine += product(x, sine);
         self.y_cosine += product(y, cosine);
@@ -71,6 +82,7 @@ pub(crate) struct Totals {
     xx: i64,
     yy: i64,
     xy: i64,
+    xy_before: i64,
     x_cosine: i64,
     x_sine: i64,
     y_cosine: i64,
@@ -84,10 +96,10 @@ pub(crate) struct Moments {
     pub(crate) mean_q15: (i64, i64),
     /// Variances of voltage and current in 1/2^15 code².
     pub(crate) variance_q15: (u64, u64),
-    /// Covariance in 1/2^15 code²: active power.
-    pub(crate) covariance_q15: i64,
-    /// Mean of the fundamental's current times its voltage a quarter cycle later, in 1/2^15 code²: reactive power.
-    pub(crate) reactive_q15: i64,
+    /// Covariances in 1/2^15 code²: of voltage and current, and of voltage and the current a sample before.
+    pub(crate) covariance_q15: (i64, i64),
+    /// Active and reactive power of the fundamental in 1/2^15 code².
+    pub(crate) fundamental_q15: (i64, i64),
 }
 
 impl Totals {
@@ -103,6 +115,7 @@ impl Totals {
         self.xx += sums.xx << 15;
         self.yy += sums.yy << 15;
         self.xy += sums.xy << 15;
+        self.xy_before += sums.xy_before << 15;
         self.x_cosine += sums.x_cosine << 15;
         self.x_sine += sums.x_sine << 15;
         self.y_cosine += sums.y_cosine << 15;
@@ -111,13 +124,20 @@ impl Totals {
 
     /// Adds `weight_q15` of a sample, −2^14 to 2^14.
     pub(crate) fn add_part(&mut self, sample: Sample, weight_q15: i64) {
-        let Sample { x, y, cosine, sine } = sample;
+        let Sample {
+            x,
+            y,
+            y_before,
+            cosine,
+            sine,
+        } = sample;
         self.weight += weight_q15;
         self.x += i64::from(x) * weight_q15;
         self.y += i64::from(y) * weight_q15;
         self.xx += product(x, x) * weight_q15;
         self.yy += product(y, y) * weight_q15;
         self.xy += product(x, y) * weight_q15;
+        self.xy_before += product(x, y_before) * weight_q15;
         self.x_cosine += product(x, cosine) * weight_q15;
         self.x_sine += product(x, sine) * weight_q15;
         self.y_cosine += product(y, cosine) * weight_q15;
@@ -137,19 +157,27 @@ impl Totals {
         Some(Moments {
             mean_q15: (x, y),
             variance_q15: (variance(self.xx, x), variance(self.yy, y)),
-            covariance_q15: mean(self.xy) - ((x * y) >> 15),
-            reactive_q15: self.reactive_q15(),
+            // The mean of the current does not change within a sample.
+            covariance_q15: (
+                mean(self.xy) - ((x * y) >> 15),
+                mean(self.xy_before) - ((x * y) >> 15),
+            ),
+            fundamental_q15: self.fundamental_q15(),
         })
     }
 
-    /// With phasors V and I of peak values, Q is the imaginary part of V·I*/2; a peak is twice the mean correlation.
-    fn reactive_q15(&self) -> i64 {
-        // In 1/2^14 code: below 2^30, their products below 2^60.
+    /// With phasors V and I of peak values, P + jQ is V·I*/2; a peak is twice the mean correlation.
+    fn fundamental_q15(&self) -> (i64, i64) {
+        // In 1/2^14 code: below 2^30, their products below 2^60, sums of two below 2^61.
         let mean = |sum: i64| sum / self.weight;
-        let cross =
-            mean(self.x_cosine) * mean(self.y_sine) - mean(self.x_sine) * mean(self.y_cosine);
-        // 2 · cross / 2^(2·14), in 1/2^15.
-        cross >> (2 * sine::ONE_SHIFT - 16)
+        let (x_cosine, x_sine) = (mean(self.x_cosine), mean(self.x_sine));
+        let (y_cosine, y_sine) = (mean(self.y_cosine), mean(self.y_sine));
+        // 2 · product / 2^(2·14), in 1/2^15.
+        let power = |product: i64| product >> (2 * sine::ONE_SHIFT - 16);
+        (
+            power(x_cosine * y_cosine + x_sine * y_sine),
+            power(x_cosine * y_sine - x_sine * y_cosine),
+        )
     }
 }
 

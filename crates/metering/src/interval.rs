@@ -6,6 +6,7 @@
 
 use crate::{
     config::ChannelConfig,
+    no_load::{Gate, Passed},
     output::{Flags, Interval},
 };
 
@@ -31,8 +32,9 @@ pub(crate) struct IntervalStage {
     quantum_pj: i64,
     /// How far time has come; `None` before the start.
     position_us: Option<u64>,
-    /// Energy not yet given as quanta: the rest and the open interval.
+    /// Energy that counts and is not yet given as quanta: the rest and the open interval.
     energy_pj: i128,
+    gate: Gate,
     open: Open,
 }
 
@@ -50,6 +52,8 @@ struct Open {
     /// Lowest and highest power of a window in µW.
     extremes_uw: Option<(i64, i64)>,
     flags: Flags,
+    /// Whether any of it was taken for a load.
+    has_load: bool,
 }
 
 impl IntervalStage {
@@ -59,6 +63,7 @@ impl IntervalStage {
             quantum_pj: config.quantum_pj(),
             position_us: None,
             energy_pj: 0,
+            gate: Gate::new(config.calibration.no_load_mw),
             open: Open::default(),
         }
     }
@@ -70,7 +75,7 @@ impl IntervalStage {
 
     /// Energy not yet given as quanta in pJ.
     pub(crate) fn pending_pj(&self) -> i128 {
-        self.energy_pj
+        self.energy_pj + self.gate.undecided_pj()
     }
 
     /// Goes on to `to_us` with nothing measured, through at most `intervals_max` ends; tells whether it got there.
@@ -105,12 +110,15 @@ impl IntervalStage {
         while position_us < segment.end_us {
             let left_us = segment.end_us - position_us;
             let end_us = self.end_after(position_us);
-            let part_us = left_us.min(end_us - position_us);
+            let part_us = left_us.min(end_us - position_us).min(self.gate.room_us());
             let part_covered_us = (u128::from(covered_us.min(left_us)) * u128::from(part_us)
                 / u128::from(left_us)) as u64;
             covered_us -= part_covered_us;
-            self.energy_pj += i128::from(segment.power_uw) * i128::from(part_us);
+            let part_pj = i128::from(segment.power_uw) * i128::from(part_us);
             self.open.add(segment, part_us, part_covered_us);
+            if let Some(passed) = self.gate.add(part_pj, part_us) {
+                self.count(passed);
+            }
             position_us += part_us;
             if position_us == end_us {
                 output(self.close(end_us));
@@ -123,7 +131,16 @@ impl IntervalStage {
         (position_us / self.interval_us + 1) * self.interval_us
     }
 
+    fn count(&mut self, passed: Passed) {
+        self.energy_pj += passed.energy_pj;
+        self.open.has_load |= passed.is_load;
+    }
+
     fn close(&mut self, end_us: u64) -> Interval {
+        if !self.gate.is_empty() {
+            let passed = self.gate.close();
+            self.count(passed);
+        }
         let quantum_pj = i128::from(self.quantum_pj);
         let quanta = (self.energy_pj + quantum_pj / 2).div_euclid(quantum_pj);
         // A channel's scale is refused when full power exceeds half of this, so nothing is held back in practice.
@@ -170,7 +187,11 @@ impl Open {
                 .min(1_000) as u16,
             minimum_power_w: whole(lowest_uw),
             maximum_power_w: whole(highest_uw),
-            flags: self.flags,
+            flags: if self.measured_us > 0 && !self.has_load {
+                self.flags | Flags::NO_LOAD
+            } else {
+                self.flags
+            },
         }
     }
 }
@@ -189,13 +210,14 @@ fn whole(millionths: i64) -> i32 {
 mod tests {
     extern crate std;
     use super::*;
+    use crate::config::{Calibration, VoltageInput};
     use proptest::prelude::*;
     use std::vec::Vec;
 
     fn stage(interval_ms: u32, power_unit_mw: u32) -> IntervalStage {
         IntervalStage::new(&ChannelConfig {
-            voltage_nv_per_code: 1,
-            current_na_per_code: 1,
+            calibration: Calibration::ideal(1, 1),
+            voltage: VoltageInput::Own,
             full_scale_code: 4_095,
             sample_rate_hz: 2_000,
             interval_ms,

@@ -27,11 +27,11 @@
 //!
 //! # Example
 //! ```
-//! use metering::{Channel, ChannelConfig, Output, Pair};
+//! use metering::{Calibration, Channel, ChannelConfig, Output, Pair, VoltageInput};
 //!
 //! let mut channel = Channel::new(ChannelConfig {
-//!     voltage_nv_per_code: 16_540_000,
-//!     current_na_per_code: 4_790_000,
+//!     calibration: Calibration::ideal(16_540_000, 4_790_000),
+//!     voltage: VoltageInput::Own,
 //!     full_scale_code: 65_535,
 //!     sample_rate_hz: 2_000,
 //!     interval_ms: 1_000,
@@ -53,12 +53,17 @@ mod channel;
 mod clock;
 mod config;
 mod cycle;
+mod evaluate;
+mod input;
 mod interval;
+mod no_load;
 mod output;
 mod scale;
 mod sine;
+mod skew;
+mod spectrum;
 mod window;
 
 pub use channel::Channel;
-pub use config::{ChannelConfig, ConfigError, Pair};
-pub use output::{Flags, Interval, Output, Window};
+pub use config::{Calibration, ChannelConfig, ConfigError, Pair, PhaseShift, VoltageInput};
+pub use output::{Flags, Harmonics, Interval, Output, Spectrum, Window};

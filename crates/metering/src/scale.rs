@@ -1,6 +1,6 @@
 //! From codes to mains units.
 
-use crate::config::ChannelConfig;
+use crate::config::Calibration;
 
 /// Factors of one channel.
 #[derive(Clone, Debug)]
@@ -13,9 +13,9 @@ pub(crate) struct Scale {
 }
 
 impl Scale {
-    pub(crate) fn new(config: &ChannelConfig) -> Self {
-        let voltage_nv = u64::from(config.voltage_nv_per_code);
-        let current_na = u64::from(config.current_na_per_code);
+    pub(crate) fn new(calibration: &Calibration) -> Self {
+        let voltage_nv = u64::from(calibration.voltage_nv_per_code);
+        let current_na = u64::from(calibration.current_na_per_code);
         // nV · nA are 10^-12 µW. 2^60 · 2^64 at most, and at least 2^24 after the division.
         let factor = (u128::from(voltage_nv * current_na) << 64) / 1_000_000_000_000;
         let excess = (128 - factor.leading_zeros()) as i32 - 32;
@@ -67,14 +67,10 @@ mod tests {
     use super::*;
 
     fn scale(voltage_nv_per_code: u32, current_na_per_code: u32) -> Scale {
-        Scale::new(&ChannelConfig {
+        Scale::new(&Calibration::ideal(
             voltage_nv_per_code,
             current_na_per_code,
-            full_scale_code: 65_535,
-            sample_rate_hz: 2_000,
-            interval_ms: 10_000,
-            power_unit_mw: 1_000,
-        })
+        ))
     }
 
     #[test]

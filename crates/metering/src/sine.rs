@@ -22,11 +22,30 @@ pub(crate) fn cosine_sine(phase: u32) -> (i32, i32) {
     (cosine as i32, TABLE[index & (STEPS - 1)] as i32)
 }
 
+/// Returns the sine in 1/2^30 of a phase in 1/2^32 of a turn, to 1e-8: for once a window.
+pub(crate) const fn sine_q30(phase: u32) -> i64 {
+    let within_half = phase & (u32::MAX >> 1);
+    // Both halves of a half turn are alike.
+    let quarter = if within_half > 1 << 30 {
+        (1 << 31) - within_half
+    } else {
+        within_half
+    };
+    let sine = quarter_sine_q30((HALF_PI_Q30 * quarter as i64) >> 30);
+    if phase >> 31 == 0 { sine } else { -sine }
+}
+
+/// Returns (cosine, sine) in 1/2^30 of a phase in 1/2^32 of a turn.
+pub(crate) const fn cosine_sine_q30(phase: u32) -> (i64, i64) {
+    (sine_q30(phase.wrapping_add(1 << 30)), sine_q30(phase))
+}
+
 const fn table() -> [i16; STEPS] {
     let mut table = [0; STEPS];
     let mut step = 0;
     while step <= QUARTER {
-        let sine = quarter_sine(step as i64);
+        let sine_q30 = quarter_sine_q30(HALF_PI_Q30 * step as i64 / QUARTER as i64);
+        let sine = ((sine_q30 + (1 << (29 - ONE_SHIFT))) >> (30 - ONE_SHIFT)) as i16;
         table[step] = sine;
         table[STEPS / 2 - step] = sine;
         table[STEPS / 2 + step] = -sine;
@@ -36,9 +55,8 @@ const fn table() -> [i16; STEPS] {
     table
 }
 
-/// Taylor series of the sine in 1/2^30, 0 to π/2: the first term left out is below 2^-33.
-const fn quarter_sine(step: i64) -> i16 {
-    let x = HALF_PI_Q30 * step / QUARTER as i64;
+/// Taylor series of the sine of an angle in 1/2^30, 0 to π/2: the first term left out is below 2^-33.
+const fn quarter_sine_q30(x: i64) -> i64 {
     let square = (x * x) >> 30;
     let mut term = x;
     let mut sum = x;
@@ -48,13 +66,26 @@ const fn quarter_sine(step: i64) -> i16 {
         sum += term;
         order += 2;
     }
-    ((sum + (1 << (29 - ONE_SHIFT))) >> (30 - ONE_SHIFT)) as i16
+    sum
 }
 
 #[cfg(test)]
 mod tests {
     extern crate std;
     use super::*;
+
+    #[test]
+    fn computed_sines_are_right_to_1e_8_all_around() {
+        for step in 0..4096_u32 {
+            let phase = step.wrapping_mul(0x0010_0001);
+            let angle = f64::from(phase) / 2_f64.powi(32) * core::f64::consts::TAU;
+            let (cosine, sine) = cosine_sine_q30(phase);
+            let close =
+                |found: i64, exact: f64| (found as f64 / 2_f64.powi(30) - exact).abs() < 1e-8;
+            assert!(close(sine, std::primitive::f64::sin(angle)), "{phase}");
+            assert!(close(cosine, std::primitive::f64::cos(angle)), "{phase}");
+        }
+    }
 
     #[test]
     fn table_is_the_sine_to_half_a_unit() {

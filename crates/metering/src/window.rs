@@ -18,13 +18,12 @@ use crate::{
     clock::{SampleClock, Span},
     config::{ChannelConfig, Pair},
     cycle::{Moments, Sample, Sums, Totals},
+    evaluate::{Evaluator, Facts},
     interval::Segment,
-    output::Flags,
-    scale::Scale,
+    output::Spectrum,
+    spectrum::Spectrometer,
 };
 
-/// Below this there is no mains.
-const VOLTAGE_NV_MIN: u64 = 20_000_000_000;
 /// Longest time with missing samples that is taken to be like the window around it.
 const FILLED_US_MAX: u64 = 1_000_000;
 /// Half a sample in 1/2^15: between two samples' times.
@@ -43,6 +42,8 @@ enum Mode {
 struct CycleStart {
     /// The sample that is split, its phase, and the part of it that is added to this cycle.
     edge: Pair,
+    /// Current of the sample before it.
+    current_before: u16,
     phase: u32,
     weight_q15: i64,
     /// The rise, counted from the sample before it.
@@ -58,15 +59,16 @@ struct Limits {
     ten_cycles_q15: i64,
     /// 170 ms in 1/2^15 samples.
     shortest_q15: i64,
-    /// Variance of the least voltage in 1/2^15 code².
-    voltage_variance_q15: u64,
     clipped_from: u16,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct WindowStage {
-    scale: Scale,
+    evaluator: Evaluator,
+    spectrometer: Spectrometer,
     limits: Limits,
+    /// Angle by which a shared voltage is late, in 1/2^32 of a turn.
+    voltage_angle: i32,
     mode: Mode,
     /// Codes that are subtracted from voltage and current: their rounded means of the window before.
     reference: Option<(i32, i32)>,
@@ -90,21 +92,30 @@ pub(crate) struct WindowStage {
     clipped: bool,
     /// Samples looked at since the window or its last gap.
     scanned: u32,
-    last: Pair,
+    /// The last sample, and the one before it.
+    last: (Pair, Pair),
+}
+
+/// What a window gives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Closed {
+    pub(crate) segment: Segment,
+    /// Its harmonics, if they were asked for.
+    pub(crate) spectrum: Option<Spectrum>,
 }
 
 impl WindowStage {
     pub(crate) fn new(config: &ChannelConfig) -> Self {
         let rate = config.sample_rate_hz;
-        let voltage_codes = (VOLTAGE_NV_MIN / u64::from(config.voltage_nv_per_code)).min(1 << 16);
         Self {
-            scale: Scale::new(config),
+            evaluator: Evaluator::new(config),
+            spectrometer: Spectrometer::new(),
+            voltage_angle: 0,
             limits: Limits {
                 samples_200_ms: rate / 5,
                 samples_260_ms: rate * 13 / 50,
                 ten_cycles_q15: (i64::from(rate) << 15) * 2 / 11,
                 shortest_q15: (i64::from(rate) << 15) * 17 / 100,
-                voltage_variance_q15: voltage_codes.pow(2) << 15,
                 clipped_from: config.full_scale_code - 1,
             },
             mode: Mode::Acquiring,
@@ -124,7 +135,7 @@ impl WindowStage {
             cycles_q15: 0,
             clipped: false,
             scanned: 0,
-            last: Pair::default(),
+            last: (Pair::default(), Pair::default()),
         }
     }
 
@@ -135,25 +146,58 @@ impl WindowStage {
         self.acquire();
     }
 
+    /// Asks for the harmonics of the next window of whole cycles.
+    pub(crate) fn request_spectrum(&mut self) {
+        self.spectrometer.request();
+    }
+
+    /// Angle between two samples in 1/2^32 of a turn of the fundamental, 0 where it is unknown.
+    pub(crate) fn phase_step(&self) -> u32 {
+        self.phase_step
+    }
+
+    /// Sets by what angle a shared voltage is late, in 1/2^32 of a turn.
+    pub(crate) fn set_voltage_angle(&mut self, angle: i32) {
+        self.voltage_angle = angle;
+    }
+
+    /// Ends the open window at `end_us` and begins anew.
+    pub(crate) fn finish(
+        &mut self,
+        end_us: u64,
+        clock: &SampleClock,
+        output: &mut impl FnMut(Closed),
+    ) {
+        self.end_cycle_whole();
+        self.close(end_us, clock, output);
+        self.start(end_us);
+    }
+
     /// Feeds pairs that follow the last ones without a gap.
     pub(crate) fn feed(
         &mut self,
         pairs: &[Pair],
         span: &Span,
         clock: &SampleClock,
-        output: &mut impl FnMut(Segment),
+        output: &mut impl FnMut(Closed),
     ) {
-        let Some(last) = pairs.last() else { return };
         let mut at = 0;
         while at < pairs.len() {
             let room = self.scanned_max().saturating_sub(self.scanned) as usize;
             let end = pairs.len().min(at.saturating_add(room));
-            let (used, rise) = self.scan(&pairs[at..end]);
+            let phase = self.phase;
+            let (used, rise) = self.scan(&pairs[at..end], self.before(pairs, at).0.current);
+            if self.spectrometer.is_recording() {
+                let recorded = &pairs[at..at + used];
+                let reference = self.reference();
+                self.spectrometer
+                    .add(recorded, reference, phase, self.phase_step);
+            }
             at += used;
             self.samples += used as u32;
             self.scanned += used as u32;
             if rise {
-                let before = if at > 0 { pairs[at - 1] } else { self.last };
+                let before = self.before(pairs, at);
                 self.rise(
                     before,
                     pairs[at],
@@ -165,7 +209,16 @@ impl WindowStage {
                 self.expire(span.time_us(at, HALF_Q15), clock, output);
             }
         }
-        self.last = *last;
+        self.last = self.before(pairs, pairs.len());
+    }
+
+    /// Returns the sample before `pairs[at]`, and the one before that.
+    fn before(&self, pairs: &[Pair], at: usize) -> (Pair, Pair) {
+        match at {
+            0 => self.last,
+            1 => (pairs[0], self.last.0),
+            _ => (pairs[at - 1], pairs[at - 2]),
+        }
     }
 
     /// Takes note that samples are missing from `from_us` to `to_us`; tells whether that is too long to be filled.
@@ -176,8 +229,9 @@ impl WindowStage {
         from_us: u64,
         to_us: u64,
         clock: &SampleClock,
-        output: &mut impl FnMut(Segment),
+        output: &mut impl FnMut(Closed),
     ) -> bool {
+        self.spectrometer.interrupt();
         match self.mode {
             Mode::Synchronised | Mode::Resuming => {
                 self.clear_cycle();
@@ -203,7 +257,7 @@ impl WindowStage {
     }
 
     /// Adds samples up to the next rise; returns their number and whether a rise follows.
-    fn scan(&mut self, pairs: &[Pair]) -> (usize, bool) {
+    fn scan(&mut self, pairs: &[Pair], current_before: u16) -> (usize, bool) {
         let Some(&first) = pairs.first() else {
             return (0, false);
         };
@@ -215,6 +269,7 @@ impl WindowStage {
         let (mut sums, mut phase, mut armed, mut clipped) =
             (self.sums, self.phase, self.armed, self.clipped);
         let mut used = pairs.len();
+        let mut current_before = current_before;
         for (index, &pair) in pairs.iter().enumerate() {
             let x = i32::from(pair.voltage) - reference.0;
             if x >= level {
@@ -225,7 +280,8 @@ impl WindowStage {
             } else if x < arm_level {
                 armed = true;
             }
-            sums.add(Sample::new(pair, reference, phase));
+            sums.add(Sample::new(pair, current_before, reference, phase));
+            current_before = pair.current;
             phase = phase.wrapping_add(step);
             // Code 0 wraps to the highest value, so one comparison finds both ends.
             clipped |= pair.voltage.wrapping_sub(1) >= clipped_from
@@ -239,15 +295,20 @@ impl WindowStage {
     /// Ends a cycle between the pairs `before` and `after`, and the window if it is complete.
     fn rise(
         &mut self,
-        before: Pair,
+        (before, earlier): (Pair, Pair),
         after: Pair,
         time_us: impl Fn(i64) -> u64,
         clock: &SampleClock,
-        output: &mut impl FnMut(Segment),
+        output: &mut impl FnMut(Closed),
     ) {
         let rise_q15 = self.rise_q15(before, after).clamp(0, 1 << 15);
         let weight_q15 = rise_q15 - HALF_Q15;
-        let edge = if weight_q15 >= 0 { after } else { before };
+        let (edge, current_before) = if weight_q15 >= 0 {
+            (after, before.current)
+        } else {
+            (before, earlier.current)
+        };
+        let mut begins_window = false;
         if self.mode == Mode::Resuming {
             self.clear_cycle();
             self.mode = Mode::Synchronised;
@@ -261,28 +322,42 @@ impl WindowStage {
                 self.cycles_q15 += (i64::from(self.samples) << 15) + rise_q15 - start.rise_q15;
             }
             self.end_cycle_whole();
-            self.totals
-                .add_part(Sample::new(edge, self.reference(), phase), weight_q15);
+            let reference = self.reference();
+            let sample = Sample::new(edge, current_before, reference, phase);
+            self.totals.add_part(sample, weight_q15);
             if match self.mode {
                 Mode::Synchronised => self.is_complete(),
                 _ => started,
             } {
+                self.spectrometer
+                    .add_part(edge, reference, phase, weight_q15);
                 self.close(time_us(rise_q15), clock, output);
                 self.mode = Mode::Synchronised;
+                begins_window = true;
             }
         }
         // The level may have moved: the frequency is counted between rises through the same level.
         let rise_q15 = self.rise_q15(before, after);
         let lead_q15 = ((1 << 15) - rise_q15.clamp(0, 1 << 15)) as u64;
         self.phase = ((u64::from(self.phase_step) * lead_q15) >> 15) as u32;
-        self.cycle_start = Some(CycleStart {
+        let start = CycleStart {
             edge,
+            current_before,
             phase: self
                 .phase
                 .wrapping_sub(if weight_q15 >= 0 { 0 } else { self.phase_step }),
             weight_q15: -weight_q15,
             rise_q15,
-        });
+        };
+        if begins_window {
+            self.spectrometer.begin();
+            if self.spectrometer.is_recording() {
+                let reference = self.reference();
+                self.spectrometer
+                    .add_part(start.edge, reference, start.phase, start.weight_q15);
+            }
+        }
+        self.cycle_start = Some(start);
     }
 
     /// Where between two pairs the voltage rises through the level, in 1/2^15 of a period; may lie outside of 0 to 1.
@@ -301,7 +376,8 @@ impl WindowStage {
     }
 
     /// Acts when a window has waited for rises as long as it may.
-    fn expire(&mut self, now_us: u64, clock: &SampleClock, output: &mut impl FnMut(Segment)) {
+    fn expire(&mut self, now_us: u64, clock: &SampleClock, output: &mut impl FnMut(Closed)) {
+        self.spectrometer.interrupt();
         if self.mode == Mode::Resuming {
             self.clear_cycle();
         } else {
@@ -310,7 +386,7 @@ impl WindowStage {
         let acquired = (self.mode == Mode::Acquiring)
             .then(|| self.totals.moments())
             .flatten()
-            .filter(|moments| self.has_voltage(moments));
+            .filter(|moments| self.evaluator.has_signal(moments));
         if let Some(moments) = acquired {
             self.mode = Mode::Aligning;
             self.level_q15 = moments.mean_q15.0;
@@ -321,10 +397,6 @@ impl WindowStage {
             self.scanned = 0;
             self.acquire();
         }
-    }
-
-    fn has_voltage(&self, moments: &Moments) -> bool {
-        moments.variance_q15.0 >= self.limits.voltage_variance_q15
     }
 
     fn acquire(&mut self) {
@@ -353,7 +425,12 @@ impl WindowStage {
     /// Adds the open cycle's whole samples, and its part of the sample where it began.
     fn end_cycle_whole(&mut self) {
         if let Some(start) = self.cycle_start {
-            let edge = Sample::new(start.edge, self.reference(), start.phase);
+            let edge = Sample::new(
+                start.edge,
+                start.current_before,
+                self.reference(),
+                start.phase,
+            );
             self.totals.add_part(edge, start.weight_q15);
         }
         self.totals.add_whole(&self.sums, self.samples);
@@ -361,15 +438,34 @@ impl WindowStage {
     }
 
     /// Ends the window, if it has a sample, and takes the references of the next from it.
-    fn close(&mut self, end_us: u64, clock: &SampleClock, output: &mut impl FnMut(Segment)) {
+    fn close(&mut self, end_us: u64, clock: &SampleClock, output: &mut impl FnMut(Closed)) {
         let Some(moments) = self.totals.moments() else {
             return;
         };
-        output(self.segment(&moments, end_us, clock));
+        let is_synchronised = matches!(self.mode, Mode::Synchronised | Mode::Resuming);
+        let cycles = if is_synchronised { self.cycles } else { 0 };
         if self.cycles > 0 && self.cycles_q15 > 0 {
             // Below 2^13 cycles.
             self.phase_step = ((i64::from(self.cycles) << 47) / self.cycles_q15) as u32;
         }
+        let facts = Facts {
+            end_us,
+            weight_q15: self.totals.weight_q15(),
+            cycles,
+            cycles_q15: if cycles > 0 { self.cycles_q15 } else { 0 },
+            step: self.phase_step,
+            voltage_angle: self.voltage_angle,
+            clipped: self.clipped,
+        };
+        let spectrum = self.spectrometer.finish();
+        output(Closed {
+            segment: self.evaluator.segment(&moments, &facts, clock),
+            spectrum: spectrum.map(|(voltage, current)| Spectrum {
+                end_us,
+                voltage,
+                current,
+            }),
+        });
         let rounded = |mean_q15: i64| ((mean_q15 + HALF_Q15) >> 15) as i32;
         let (x, y) = (rounded(moments.mean_q15.0), rounded(moments.mean_q15.1));
         let (voltage, current) = self.reference();
@@ -387,48 +483,5 @@ impl WindowStage {
         self.cycles_q15 = 0;
         self.clipped = false;
         self.scanned = 0;
-    }
-
-    fn segment(&self, moments: &Moments, end_us: u64, clock: &SampleClock) -> Segment {
-        let mut segment = Segment {
-            end_us,
-            covered_us: (self.totals.weight_q15() as u64 * clock.period_q20()) >> 35,
-            power_uw: 0,
-            reactive_uvar: None,
-            voltage_mv: 0,
-            current_ua: self.scale.current_ua(moments.variance_q15.1),
-            frequency_mhz: 0,
-            flags: Flags::default(),
-        };
-        if self.clipped {
-            segment.flags |= Flags::CLIPPED;
-        }
-        if !self.has_voltage(moments) {
-            segment.flags |= Flags::NO_VOLTAGE;
-            return segment;
-        }
-        segment.power_uw = self.scale.power_uw(moments.covariance_q15);
-        segment.voltage_mv = self.scale.voltage_mv(moments.variance_q15.0);
-        if matches!(self.mode, Mode::Synchronised | Mode::Resuming) {
-            segment.reactive_uvar = Some(self.scale.power_uw(moments.reactive_q15));
-            segment.frequency_mhz = self.frequency_mhz(clock);
-        }
-        segment
-    }
-
-    /// Frequency in mHz; 0 where the period of the samples is only nominal, or outside of 40 to 70 Hz.
-    fn frequency_mhz(&self, clock: &SampleClock) -> u32 {
-        if !clock.is_measured() || self.cycles_q15 <= 0 {
-            return 0;
-        }
-        // 2^29 · 2^30.
-        let time_q20 = (self.cycles_q15 as u64 * clock.period_q20()) >> 15;
-        let cycles_e9_q20 = (u64::from(self.cycles) * 1_000_000_000) << 20;
-        let frequency_mhz = (cycles_e9_q20 + time_q20 / 2) / time_q20.max(1);
-        if (40_000..=70_000).contains(&frequency_mhz) {
-            frequency_mhz as u32
-        } else {
-            0
-        }
     }
 }

@@ -18,6 +18,8 @@ impl Flags {
     pub const CLIPPED: Self = Self(1 << 1);
     /// Voltage is configured, not measured: power is an estimate.
     pub const ESTIMATED: Self = Self(1 << 2);
+    /// Nothing but noise was seen, and none of it was counted.
+    pub const NO_LOAD: Self = Self(1 << 3);
 
     /// Tells whether all bits of `other` are set.
     #[must_use]

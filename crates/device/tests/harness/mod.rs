@@ -4,7 +4,7 @@ use std::{cell::RefCell, net::SocketAddr, path::Path, sync::mpsc, thread::JoinHa
 
 use device::{Board, Facts, Meter, http};
 use flash_store::{FlashStore, Format};
-use metering::{ChannelConfig, Window};
+use metering::{Calibration, ChannelConfig, VoltageInput, Window};
 use nor_model::Nor;
 use protocol::{
     DeviceId, StoreId,
@@ -111,7 +111,7 @@ impl TestMeter {
                     end_us: (index + 1) * INTERVAL_US,
                     active_power_mw: 374_000 + (index as i32 % 50) * 1000,
                     voltage_mv: 243_800,
-                    current_ma: 1600,
+                    current_ua: 1_600_000,
                     frequency_mhz: 50_010,
                     ..Window::default()
                 };
@@ -276,8 +276,8 @@ fn store(path: &Path) -> FlashStore<Nor> {
 
 fn facts() -> Facts {
     let channel = ChannelConfig {
-        voltage_nv_per_code: 100_000_000,
-        current_na_per_code: 50_000_000,
+        calibration: Calibration::ideal(100_000_000, 50_000_000),
+        voltage: VoltageInput::Own,
         full_scale_code: 4095,
         sample_rate_hz: 2000,
         interval_ms: 10_000,

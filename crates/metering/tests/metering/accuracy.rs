@@ -36,7 +36,7 @@ fn errors(signal: &Signal) -> Errors {
         );
         worst(
             &mut errors.current,
-            f64::from(window.current_ma) / 1e3 / current - 1.0,
+            f64::from(window.current_ua) / 1e6 / current - 1.0,
         );
         let active = f64::from(window.active_power_mw) / 1e3 - signal.active_power_w();
         worst(&mut errors.active, active / apparent);

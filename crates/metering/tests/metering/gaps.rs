@@ -148,7 +148,7 @@ fn lost_voltage_is_flagged_and_its_return_measured() {
         (last.voltage_mv, last.active_power_mw, last.frequency_mhz),
         (0, 0, 0)
     );
-    assert!((f64::from(last.current_ma) - 5_000.0).abs() < 60.0);
+    assert!((f64::from(last.current_ua) - 5e6).abs() < 60e3);
     let light = on.feed(&mut channel, 12_000..20_000, |_| false);
     let last = light.intervals.last().expect("some");
     assert_1150_w(last);
@@ -180,7 +180,7 @@ fn means_longer_than_an_interval_give_each_and_samples_go_on() {
         active_power_mw: -1_000_050,
         reactive_power_mvar: 20_000,
         voltage_mv: 231_000,
-        current_ma: 4_400,
+        current_ua: 4_400_000,
         frequency_mhz: 50_020,
         ..Window::default()
     };

@@ -2,5 +2,6 @@
 
 mod accuracy;
 mod gaps;
+mod inputs;
 mod robustness;
 mod signal;

@@ -1,6 +1,6 @@
 //! Any samples at any times: no panic (tests check overflow), no time that runs backwards.
 
-use metering::{Channel, ChannelConfig, ConfigError, Output, Pair};
+use metering::{Calibration, Channel, ChannelConfig, ConfigError, Output, Pair};
 use proptest::prelude::*;
 
 use crate::signal::{Measured, Signal};
@@ -112,11 +112,11 @@ fn values_out_of_range_are_refused() {
         Channel::new(config).expect_err("out of range")
     };
     assert_eq!(
-        refused(|config| config.voltage_nv_per_code = 0),
+        refused(|config| config.calibration.voltage_nv_per_code = 0),
         ConfigError::VoltageScale
     );
     assert_eq!(
-        refused(|config| config.current_na_per_code = u32::MAX),
+        refused(|config| config.calibration.current_na_per_code = u32::MAX),
         ConfigError::CurrentScale
     );
     assert_eq!(
@@ -136,7 +136,7 @@ fn values_out_of_range_are_refused() {
         ConfigError::PowerUnit
     );
     let overflowing = |config: &mut ChannelConfig| {
-        (config.voltage_nv_per_code, config.current_na_per_code) = (1_000_000_000, 1_000_000_000);
+        config.calibration = Calibration::ideal(1_000_000_000, 1_000_000_000);
     };
     assert_eq!(refused(overflowing), ConfigError::PowerUnit);
 }
@@ -218,6 +218,7 @@ proptest! {
                     assert!(window.end_us >= window_us);
                     window_us = window.end_us;
                 }
+                Output::Spectrum(spectrum) => assert_eq!(spectrum.end_us, window_us),
                 Output::Interval(interval) => {
                     assert!(interval_us == 0 || interval.end_us == interval_us + 1_000_000);
                     assert_eq!(interval.end_us % 1_000_000, 0);

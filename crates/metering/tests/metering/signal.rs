@@ -2,7 +2,9 @@
 
 use std::f64::consts::{SQRT_2, TAU};
 
-use metering::{Channel, ChannelConfig, Interval, Output, Pair, Window};
+use metering::{
+    Calibration, Channel, ChannelConfig, Interval, Output, Pair, Spectrum, VoltageInput, Window,
+};
 
 pub(crate) const VOLTAGE_NV_PER_CODE: u32 = 16_544_000;
 pub(crate) const CURRENT_NA_PER_CODE: u32 = 4_795_000;
@@ -45,8 +47,8 @@ impl Default for Signal {
 impl Signal {
     pub(crate) fn config(&self) -> ChannelConfig {
         ChannelConfig {
-            voltage_nv_per_code: VOLTAGE_NV_PER_CODE,
-            current_na_per_code: CURRENT_NA_PER_CODE,
+            calibration: Calibration::ideal(VOLTAGE_NV_PER_CODE, CURRENT_NA_PER_CODE),
+            voltage: VoltageInput::Own,
             full_scale_code: u16::MAX,
             sample_rate_hz: self.nominal_rate_hz,
             interval_ms: 1_000,
@@ -124,6 +126,7 @@ impl Signal {
 pub(crate) struct Measured {
     pub(crate) windows: Vec<Window>,
     pub(crate) intervals: Vec<Interval>,
+    pub(crate) spectra: Vec<Spectrum>,
 }
 
 impl Measured {
@@ -131,6 +134,7 @@ impl Measured {
         match output {
             Output::Window(window) => self.windows.push(window),
             Output::Interval(interval) => self.intervals.push(interval),
+            Output::Spectrum(spectrum) => self.spectra.push(spectrum),
         }
     }
 

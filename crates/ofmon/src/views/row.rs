@@ -51,7 +51,7 @@ pub(crate) struct Row {
     /// Share of the samples present, 0 to 1.
     pub(crate) coverage: f64,
     /// Conditions during the interval, separated by `|`.
-    pub(crate) flags: &'static str,
+    pub(crate) flags: String,
 }
 
 /// Names of the columns, for a file without a row.
@@ -113,18 +113,16 @@ fn has_voltage(channel: &ChannelReading) -> bool {
 }
 
 /// Names the conditions of a reading, separated by `|`; conditions that this version does not know are left out.
-fn flags(flags: Flags) -> &'static str {
-    const NAMES: [&str; 8] = [
-        "",
-        "no_voltage",
-        "clipped",
-        "no_voltage|clipped",
-        "estimated",
-        "no_voltage|estimated",
-        "clipped|estimated",
-        "no_voltage|clipped|estimated",
+fn flags(flags: Flags) -> String {
+    const NAMES: [(Flags, &str); 4] = [
+        (Flags::NO_VOLTAGE, "no_voltage"),
+        (Flags::CLIPPED, "clipped"),
+        (Flags::ESTIMATED, "estimated"),
+        (Flags::NO_LOAD, "no_load"),
     ];
-    NAMES[usize::from(flags.0 & 0b111)]
+    let named = NAMES.iter().filter(|(flag, _)| flags.contains(*flag));
+    let names: Vec<&str> = named.map(|(_, name)| *name).collect();
+    names.join("|")
 }
 
 fn rfc3339<S: Serializer>(utc_ms: &i64, serializer: S) -> Result<S::Ok, S::Error> {

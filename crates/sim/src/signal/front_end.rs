@@ -1,6 +1,6 @@
 //! Models of what lies between the mains and a pair of ADC codes.
 
-use metering::ChannelConfig;
+use metering::{Calibration, ChannelConfig, VoltageInput};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg32;
 
@@ -58,8 +58,6 @@ impl FrontEnd {
     }
 
     /// Returns the converter of an ESP32-C3 with a current transformer of `ct_amperes`; `seed` draws its tolerances.
-    ///
-    /// Nothing corrects the 30 µs between voltage and current yet: 0.25 % of the active power at a power factor of 0.97.
     #[must_use]
     pub fn esp32c3(ct_amperes: f64, seed: u64) -> Self {
         let mut random = Pcg32::seed_from_u64(seed);
@@ -79,13 +77,28 @@ impl FrontEnd {
         }
     }
 
-    /// Returns the scale that a calibrated meter has: gain is right, skew and noise are as they are.
+    /// Returns what a well calibrated meter has.
     #[must_use]
     pub fn channel_config(&self, sample_rate_hz: u32) -> ChannelConfig {
         let per_code = |codes_per_unit: f64| (1e9 / codes_per_unit).round() as u32;
+        // Rounding to whole codes is noise of 1/12 code² where there is other noise, and depends on the signal else.
+        let noise_lsb = if self.noise_lsb > 0.0 {
+            (self.noise_lsb.powi(2) + 1.0 / 12.0).sqrt()
+        } else {
+            0.0
+        };
+        let noise_a = noise_lsb / self.codes_per_ampere();
+        // Mean power of noise at the nominal voltage in 10 s, and six times that.
+        let noise_w = noise_a * NOMINAL_V / (f64::from(sample_rate_hz) * 10.0).sqrt();
         ChannelConfig {
-            voltage_nv_per_code: per_code(self.codes_per_volt()),
-            current_na_per_code: per_code(self.codes_per_ampere()),
+            calibration: Calibration {
+                voltage_nv_per_code: per_code(self.codes_per_volt()),
+                current_na_per_code: per_code(self.codes_per_ampere()),
+                current_skew_ns: (self.skew_us * 1e3).round() as i32,
+                current_noise_na: (noise_a * 1e9).round() as u32,
+                no_load_mw: (6.0 * noise_w * 1e3).round() as u16,
+            },
+            voltage: VoltageInput::Own,
             full_scale_code: self.code_max(),
             sample_rate_hz,
             interval_ms: INTERVAL_MS,

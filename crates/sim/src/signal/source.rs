@@ -58,7 +58,7 @@ impl Source {
             active_power_mw: thousandths(means.active_power_w) as i32,
             reactive_power_mvar: thousandths(means.reactive_power_var) as i32,
             voltage_mv: thousandths(means.voltage_v) as u32,
-            current_ma: thousandths(means.current_a) as u32,
+            current_ua: (means.current_a * 1e6).round() as u32,
             frequency_mhz: FREQUENCY_MHZ,
             flags: Flags::default(),
         }

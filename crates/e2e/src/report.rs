@@ -211,7 +211,9 @@ fn row_figures(figures: &mut Figures<'_>, results: &[RowResult]) -> Result<()> {
         ("reference_rows_out_0_2s", Model::Reference),
         ("c3_rows_out_class1", Model::Esp32c3),
     ] {
-        let out = results.iter().filter(|each| each.row.model == model && each.is_out());
+        let out = results
+            .iter()
+            .filter(|each| each.row.model == model && each.is_out());
         figures.set(key, out.count())?;
     }
     let silent = results.iter().filter(|each| each.is_silent());
@@ -226,7 +228,8 @@ fn row_figures(figures: &mut Figures<'_>, results: &[RowResult]) -> Result<()> {
             .map(|each| each.error_percent.abs() / each.row.limit_percent());
         figures.set(key, rounded(shares.fold(0.0, f64::max), 3))?;
     }
-    let worst = |value: fn(&RowResult) -> f64| rounded(results.iter().map(value).fold(0.0, f64::max), 3);
+    let worst =
+        |value: fn(&RowResult) -> f64| rounded(results.iter().map(value).fold(0.0, f64::max), 3);
     figures.set(
         "worst_voltage_error_percent",
         worst(|each| each.outcome.voltage_error_percent),

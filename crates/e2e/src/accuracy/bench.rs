@@ -3,9 +3,10 @@
 use std::sync::OnceLock;
 
 use super::{
+    limits::Class,
     parallel,
     rivals::{Duty, Rival},
-    rows::{Class, Kind, Row},
+    rows::{Kind, Row},
     run::{Outcome, run},
     shapes::Shape,
     signal::{Gate, Load, Schedule, Signal, Waveform},
@@ -107,7 +108,8 @@ impl Bench {
     #[must_use]
     pub fn emonlib(&self, unit: &Unit, duty: Duty) -> Rival {
         let index = self.units.iter().position(|each| each.seed == unit.seed);
-        let gain = *self.emonlib_gains[index.unwrap_or(0)].get_or_init(|| Rival::emonlib_gain(unit));
+        let gain =
+            *self.emonlib_gains[index.unwrap_or(0)].get_or_init(|| Rival::emonlib_gain(unit));
         Rival::emonlib(unit, duty, gain)
     }
 
@@ -176,7 +178,9 @@ pub fn signal(row: &Row) -> Signal {
             schedule: Schedule::Burst(2, 2),
             ..Load::steady(current.times(std::f64::consts::SQRT_2))
         }),
-        Kind::Shape(shape) => Signal::steady(nominal_hz, Shape::mains(NOMINAL_V), shape.current(amperes)),
+        Kind::Shape(shape) => {
+            Signal::steady(nominal_hz, Shape::mains(NOMINAL_V), shape.current(amperes))
+        }
         Kind::NoLoad => Signal::steady(
             nominal_hz,
             Waveform::sine(1.15 * NOMINAL_V, 0.0),
@@ -188,5 +192,8 @@ pub fn signal(row: &Row) -> Signal {
 /// Returns the table of the report without what a quick test has no time for: rows that run for ten minutes.
 #[must_use]
 pub fn quick(rows: &[Row]) -> Vec<Row> {
-    rows.iter().filter(|row| row.seconds() <= 60.0).copied().collect()
+    rows.iter()
+        .filter(|row| row.seconds() <= 60.0)
+        .copied()
+        .collect()
 }

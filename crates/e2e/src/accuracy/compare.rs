@@ -7,9 +7,10 @@ use rand_pcg::Pcg32;
 
 use super::{
     bench::Bench,
+    limits::PowerFactor,
     parallel,
     rivals::{Duty, Rival},
-    rows::{Current, PowerFactor},
+    rows::Current,
     run::run,
     shapes::Shape,
     signal::{Load, Schedule, Signal, Waveform},
@@ -198,9 +199,8 @@ impl Case {
         // Period and duty of a controller differ by a little from device to device.
         let mut about = |value: f64| value * random.random_range(0.95..1.05);
         let kettle = |watts: f64| Shape::Kettle.current(watts / NOMINAL_V);
-        let motor = |watts: f64| {
-            Shape::Fridge.current(watts / NOMINAL_V / Shape::Fridge.power_factor())
-        };
+        let motor =
+            |watts: f64| Shape::Fridge.current(watts / NOMINAL_V / Shape::Fridge.power_factor());
         let load = |current: Waveform, schedule: Schedule| Load {
             current,
             schedule,

@@ -1,18 +1,15 @@
 //! `accuracy.md` and its pictures, written from what was measured.
 
-use std::{
-    fmt::Write as _,
-    fs,
-    path::Path,
-};
+use std::{fmt::Write as _, fs, path::Path};
 
 use anyhow::{Context as _, Result, anyhow};
 
 use super::{
     bench::RowResult,
     compare::{self, FLOOR_PERCENT, Steady, Varying},
+    limits::{Class, PowerFactor, plain_limit},
     plot,
-    rows::{Class, Current, Kind, PowerFactor, plain_limit},
+    rows::{Current, Kind},
     unit::Model,
 };
 
@@ -83,8 +80,17 @@ fn picture(model: &str, power_factor: PowerFactor) -> String {
 pub fn text(findings: &Findings) -> String {
     let mut text = String::from(INTRODUCTION);
     for (model, name, title) in MODELS {
-        let class = if model == Model::Reference { "0.2S" } else { "1" };
-        let of_model = || findings.rows.iter().filter(move |each| each.row.model == model);
+        let class = if model == Model::Reference {
+            "0.2S"
+        } else {
+            "1"
+        };
+        let of_model = || {
+            findings
+                .rows
+                .iter()
+                .filter(move |each| each.row.model == model)
+        };
         let out = of_model().filter(|each| each.is_out()).count();
         let _ = write!(
             text,
@@ -97,7 +103,10 @@ pub fn text(findings: &Findings) -> String {
         for power_factor in compare::POWER_FACTORS {
             let factor = power_factor.name();
             let file = picture(name, power_factor);
-            let _ = writeln!(text, "\n![Error against current, power factor {factor}](images/{file})");
+            let _ = writeln!(
+                text,
+                "\n![Error against current, power factor {factor}](images/{file})"
+            );
         }
     }
     text.push_str(&varying(findings));
@@ -125,7 +134,11 @@ fn table<'a>(results: impl Iterator<Item = &'a RowResult>) -> String {
             Current::Maximum(1.0) => "Imax".into(),
             Current::Maximum(share) => format!("{share:.2} Imax"),
         };
-        let key = format!("| {} | {} | {current}", row.kind.name(), row.power_factor.name());
+        let key = format!(
+            "| {} | {} | {current}",
+            row.kind.name(),
+            row.power_factor.name()
+        );
         match lines.iter_mut().find(|(known, _)| *known == key) {
             Some((_, worst)) if result.error_percent.abs() > worst.error_percent.abs() => {
                 *worst = result;
@@ -134,7 +147,8 @@ fn table<'a>(results: impl Iterator<Item = &'a RowResult>) -> String {
             None => lines.push((key, result)),
         }
     }
-    let mut text = String::from("| applied | PF | current | limit | worst |\n|---|---|---|---|---|\n");
+    let mut text =
+        String::from("| applied | PF | current | limit | worst |\n|---|---|---|---|---|\n");
     for (key, result) in lines {
         let (limit, worst) = match result.row.kind {
             Kind::Starting => ("registers".into(), verdict(result, "does", "does not")),
@@ -193,7 +207,10 @@ fn draw(
         let cases = findings.steady.iter();
         for case in cases.filter(|case| (case.model, case.power_factor) == (model, power_factor)) {
             let percent = error(case).abs();
-            match points.iter_mut().find(|(multiple, _)| *multiple == case.multiple) {
+            match points
+                .iter_mut()
+                .find(|(multiple, _)| *multiple == case.multiple)
+            {
                 Some((_, worst)) => *worst = worst.max(percent),
                 None => points.push((case.multiple, percent)),
             }
@@ -204,7 +221,10 @@ fn draw(
     let series: Vec<plot::Series<'_>> = vec![
         ("ours", worst(|case| case.ours_percent)),
         ("emonLib without pause", worst(|case| case.emonlib_percent)),
-        ("emonLib every 10 s", worst(|case| case.emonlib_usual_percent)),
+        (
+            "emonLib every 10 s",
+            worst(|case| case.emonlib_usual_percent),
+        ),
         ("OFMon", worst(|case| case.ofmon_percent)),
     ];
     let limit = series[0].1.iter().filter_map(|&(multiple, _)| {

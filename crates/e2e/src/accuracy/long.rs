@@ -48,7 +48,11 @@ pub fn gap_error_percent(bench: &Bench, minutes: usize) -> f64 {
     ];
     let errors = parallel::map(&sources, |source| gapped(unit, source, minutes));
     errors.into_iter().fold(0.0, |worst: f64, error| {
-        if error.abs() > worst.abs() { error } else { worst }
+        if error.abs() > worst.abs() {
+            error
+        } else {
+            worst
+        }
     })
 }
 

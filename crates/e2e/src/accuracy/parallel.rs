@@ -39,6 +39,11 @@ mod tests {
     fn results_come_in_the_order_of_the_items() {
         let items: Vec<u64> = (0..1_000).collect();
         let squares = super::map(&items, |item| item * item);
-        assert!(items.iter().zip(&squares).all(|(item, square)| item * item == *square));
+        assert!(
+            items
+                .iter()
+                .zip(&squares)
+                .all(|(item, square)| item * item == *square)
+        );
     }
 }

@@ -93,7 +93,8 @@ impl Outcome {
         self.quanta += i64::from(interval.energy_quanta);
         self.quanta_turnover += u64::from(interval.energy_quanta.unsigned_abs());
         let voltage_v = f64::from(interval.voltage_dv) / 10.0;
-        let voltage_error = (voltage_v - signal.voltage.rms()).abs() / super::unit::NOMINAL_V * 100.0;
+        let voltage_error =
+            (voltage_v - signal.voltage.rms()).abs() / super::unit::NOMINAL_V * 100.0;
         self.voltage_error_percent = self.voltage_error_percent.max(voltage_error);
         let frequency_mhz = f64::from(interval.frequency_chz) * 10.0;
         let frequency_error = (frequency_mhz - signal.frequency_hz * 1e3).abs();
@@ -129,13 +130,15 @@ impl Counter {
     ) -> Option<Window> {
         let mut last = None;
         let given = &mut self.given_quanta;
-        self.channel.push(pairs, end_us, &mut |output| match output {
-            Output::Window(window) => last = Some(window),
-            Output::Interval(interval) => {
-                *given += i128::from(interval.energy_quanta);
-                each(&interval);
-            }
-        });
+        self.channel
+            .push(pairs, end_us, &mut |output| match output {
+                Output::Window(window) => last = Some(window),
+                Output::Interval(interval) => {
+                    *given += i128::from(interval.energy_quanta);
+                    each(&interval);
+                }
+                Output::Spectrum(_) => {}
+            });
         last
     }
 

@@ -77,7 +77,9 @@ impl<'a> Sampler<'a> {
         let code = |value: f64, noise: f64| {
             let share = value / half;
             let bow = front_end.bow_lsb * (2.0 * share * share - 1.0);
-            (half + value + bow + noise * front_end.noise_lsb).round().clamp(0.0, code_max) as u16
+            (half + value + bow + noise * front_end.noise_lsb)
+                .round()
+                .clamp(0.0, code_max) as u16
         };
         let noise: &[f64] = &NOISE;
         for pair in pairs {
@@ -88,10 +90,7 @@ impl<'a> Sampler<'a> {
             let current = self.current.at(&self.signal.loads, cycles + skew_cycles);
             let bits = self.random.next_u64() as usize;
             pair.voltage = code(voltage, noise[bits % NOISES]);
-            pair.current = code(
-                current * amperes + offsets[1],
-                noise[(bits >> 32) % NOISES],
-            );
+            pair.current = code(current * amperes + offsets[1], noise[(bits >> 32) % NOISES]);
         }
     }
 

@@ -67,13 +67,21 @@ impl Shape {
         let (power_factor, distortion, leads) = self.facts();
         let displacement = (power_factor * (1.0 + distortion * distortion).sqrt()).min(1.0);
         let angle = displacement.acos() * if leads { 1.0 } else { -1.0 };
-        let norm = HARMONICS.iter().map(|strength| strength * strength).sum::<f64>().sqrt();
+        let norm = HARMONICS
+            .iter()
+            .map(|strength| strength * strength)
+            .sum::<f64>()
+            .sqrt();
         let mut current = Waveform::sine(1.0, angle);
         for (index, strength) in HARMONICS.iter().enumerate() {
             let order = 2 * index + 3;
             // Every second one is turned by half a turn, so that all peak with the fundamental.
             let turn = if index % 2 == 0 { PI } else { 0.0 };
-            current = current.with(order, distortion * strength / norm, order as f64 * angle + turn);
+            current = current.with(
+                order,
+                distortion * strength / norm,
+                order as f64 * angle + turn,
+            );
         }
         current.times(rms_a / current.rms())
     }
@@ -99,7 +107,10 @@ mod tests {
             let current = shape.current(2.0);
             let apparent = mains.rms() * current.rms();
             let power_factor = mains.mean_product(&current) / apparent;
-            assert!((power_factor / shape.power_factor() - 1.0).abs() < 0.02, "{shape:?}");
+            assert!(
+                (power_factor / shape.power_factor() - 1.0).abs() < 0.02,
+                "{shape:?}"
+            );
             assert!((current.rms() - 2.0).abs() < 1e-9);
         }
     }

@@ -317,7 +317,9 @@ mod tests {
             let (from_s, to_s, points) = (0.0137, 0.1719, 4_000_000);
             let mut now = CurrentNow::new();
             let sum: f64 = (0..points)
-                .map(|point| from_s + (f64::from(point) + 0.5) / f64::from(points) * (to_s - from_s))
+                .map(|point| {
+                    from_s + (f64::from(point) + 0.5) / f64::from(points) * (to_s - from_s)
+                })
                 .map(|time_s| {
                     let (sine, cosine) = (time_s * 50.0 * TAU).sin_cos();
                     signal.voltage.at((cosine, sine)) * now.at(&signal.loads, time_s * 50.0)
@@ -325,7 +327,10 @@ mod tests {
                 .sum();
             let counted_j = sum / f64::from(points) * (to_s - from_s);
             let exact_j = signal.energy_j(from_s, to_s);
-            assert!((counted_j / exact_j - 1.0).abs() < 2e-6, "{gate:?}: {counted_j} {exact_j}");
+            assert!(
+                (counted_j / exact_j - 1.0).abs() < 2e-6,
+                "{gate:?}: {counted_j} {exact_j}"
+            );
         }
     }
 

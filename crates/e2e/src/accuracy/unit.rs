@@ -2,7 +2,7 @@
 
 use std::f64::consts::SQRT_2;
 
-use metering::{Channel, ChannelConfig, Output, Pair, Window};
+use metering::{Channel, ChannelConfig, Output, Pair, VoltageInput, Window};
 use sim::signal::FrontEnd;
 
 use super::{
@@ -68,8 +68,8 @@ pub struct Calibration {
     pub volts_per_code: f64,
     /// Mains current of one code in A.
     pub amperes_per_code: f64,
-    /// How much earlier the current of a pair was in truth than its voltage, in s.
-    pub current_lead_s: f64,
+    /// How much later the current of a pair is than its voltage, in s.
+    pub current_skew_s: f64,
     /// RMS noise of the current without a load, in A.
     pub current_noise_a: f64,
     /// Mean power over 10 s below which nothing counts, in W.
@@ -98,7 +98,12 @@ pub struct Unit {
 impl Unit {
     /// Makes a meter and calibrates it with a capture of two minutes at nominal current and one without a load.
     #[must_use]
-    pub fn calibrated(model: Model, transformer: Transformer, nominal_rate_hz: u32, seed: u64) -> Self {
+    pub fn calibrated(
+        model: Model,
+        transformer: Transformer,
+        nominal_rate_hz: u32,
+        seed: u64,
+    ) -> Self {
         let (front_end, clock_error) = match model {
             Model::Reference => (
                 FrontEnd {
@@ -123,7 +128,7 @@ impl Unit {
             calibration: Calibration {
                 volts_per_code: front_end.full_scale_v * SQRT_2 / half,
                 amperes_per_code: front_end.full_scale_a * SQRT_2 / half,
-                current_lead_s: 0.0,
+                current_skew_s: 0.0,
                 current_noise_a: 0.0,
                 no_load_w: 0.0,
             },
@@ -147,8 +152,8 @@ impl Unit {
         let loaded = self.calibration_signal();
         let before = Means::of(&self.windows(&loaded, CALIBRATION_S));
         // At power factor 1 all reactive power is skew: the current seems ahead by as much as it was taken later.
-        let angle = before.reactive_w.atan2(before.power_w);
-        self.calibration.current_lead_s = angle / (std::f64::consts::TAU * loaded.frequency_hz);
+        let ahead = -before.reactive_w.atan2(before.power_w);
+        self.calibration.current_skew_s = ahead / (std::f64::consts::TAU * loaded.frequency_hz);
         let skewless = Means::of(&self.windows(&loaded, CALIBRATION_S));
         let gain = NOMINAL_V / skewless.voltage_v;
         self.calibration.volts_per_code *= gain;
@@ -164,8 +169,7 @@ impl Unit {
             .sum();
         let window_s = NO_LOAD_S / silent.len() as f64;
         let sigma_10_s = (square / silent.len() as f64 * window_s / 10.0).sqrt();
-        self.calibration.no_load_w =
-            (6.0 * sigma_10_s).max(self.transformer.nominal_a() / 20.0);
+        self.calibration.no_load_w = (6.0 * sigma_10_s).max(self.transformer.nominal_a() / 20.0);
     }
 
     fn windows(&self, signal: &Signal, seconds: f64) -> Vec<Window> {
@@ -201,8 +205,14 @@ impl Unit {
 fn calibrated(unit: &Unit) -> ChannelConfig {
     let calibration = &unit.calibration;
     ChannelConfig {
-        voltage_nv_per_code: (calibration.volts_per_code * 1e9).round() as u32,
-        current_na_per_code: (calibration.amperes_per_code * 1e9).round() as u32,
+        calibration: metering::Calibration {
+            voltage_nv_per_code: (calibration.volts_per_code * 1e9).round() as u32,
+            current_na_per_code: (calibration.amperes_per_code * 1e9).round() as u32,
+            current_skew_ns: (calibration.current_skew_s * 1e9).round() as i32,
+            current_noise_na: (calibration.current_noise_a * 1e9).round() as u32,
+            no_load_mw: (calibration.no_load_w * 1e3).round() as u16,
+        },
+        voltage: VoltageInput::Own,
         full_scale_code: ((1_u32 << unit.front_end.bits) - 1) as u16,
         sample_rate_hz: unit.nominal_rate_hz,
         interval_ms: 10_000,
@@ -225,7 +235,7 @@ impl Means {
         };
         Self {
             voltage_v: mean(|window| f64::from(window.voltage_mv)) / 1e3,
-            current_a: mean(|window| f64::from(window.current_ma)) / 1e3,
+            current_a: mean(|window| f64::from(window.current_ua)) / 1e6,
             power_w: mean(|window| f64::from(window.active_power_mw)) / 1e3,
             reactive_w: mean(|window| f64::from(window.reactive_power_mvar)) / 1e3,
         }

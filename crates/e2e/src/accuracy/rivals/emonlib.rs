@@ -104,7 +104,7 @@ impl EmonLib {
             codes,
             watts_per_code: calibration.volts_per_code * calibration.amperes_per_code,
             // The current was taken later, so the voltage is moved on by as much.
-            phase: 1.0 - calibration.current_lead_s * unit.rate_hz,
+            phase: 1.0 + calibration.current_skew_s * unit.rate_hz,
             voltage: middle,
             current: middle,
             state: State::Waiting(0.0),

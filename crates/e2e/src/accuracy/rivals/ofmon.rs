@@ -73,8 +73,7 @@ impl Ofmon {
     fn finish(&mut self) {
         let sums = core::mem::take(&mut self.sums);
         let samples = f64::from(sums.samples);
-        let covariance =
-            sums.product / samples - sums.voltage / samples * (sums.current / samples);
+        let covariance = sums.product / samples - sums.voltage / samples * (sums.current / samples);
         self.joules += (covariance * self.watts_per_code).abs() * samples * self.period_s;
         self.pause = self.window;
     }

@@ -61,6 +61,15 @@ fn starting_current_registers_and_no_load_does_not() {
 }
 
 #[test]
+fn noise_is_counted_where_no_threshold_keeps_it_out() {
+    let mut unit = *BENCH.unit(Model::Esp32c3, Transformer::Ct100);
+    unit.calibration.no_load_w = 0.0;
+    let mut signal = unit.calibration_signal();
+    signal.loads.clear();
+    assert!(run(&unit, &signal, 300.0, &mut []).quanta_turnover > 0);
+}
+
+#[test]
 fn gaps_lose_less_than_a_twentieth_of_a_percent() {
     let error_percent = long::gap_error_percent(&BENCH, 5);
     assert!(error_percent.abs() < 0.05, "{error_percent}");
@@ -110,6 +119,7 @@ fn document_and_pictures_are_written_from_findings() {
     assert!(text.contains("internal targets"));
     let pictures: Vec<&str> = text
         .split("](")
+        .skip(1)
         .filter_map(|part| part.split_once(')'))
         .map(|(file, _)| file)
         .collect();

@@ -130,6 +130,10 @@ impl Bench {
             };
             error_percent -= run(unit, &signal(&plain), row.seconds(), &mut []).error_percent();
         }
+        if row.kind == Kind::NoLoad {
+            // There is nothing that it could be a percentage of.
+            error_percent = 0.0;
+        }
         RowResult {
             row: *row,
             error_percent,

@@ -26,12 +26,14 @@ pub struct Outcome {
     pub voltage_error_percent: f64,
     /// Worst error of the frequency of a reading, in mHz.
     pub frequency_error_mhz: f64,
+    /// True energy in J over the time that the rivals counted, which ends with a portion of pairs.
+    pub rivals_true_j: f64,
     /// Energy counted by each rival in J.
     pub rivals_j: Vec<f64>,
 }
 
 impl Outcome {
-    /// Error of the meter's energy in percent of the truth.
+    /// Error of the meter's energy in percent of the truth; not a number where the truth is 0.
     #[must_use]
     pub fn error_percent(&self) -> f64 {
         percent(self.counted_j, self.true_j)
@@ -40,7 +42,7 @@ impl Outcome {
     /// Error of a rival's energy in percent of the truth.
     #[must_use]
     pub fn rival_error_percent(&self, rival: usize) -> f64 {
-        percent(self.rivals_j[rival], self.true_j)
+        percent(self.rivals_j[rival], self.rivals_true_j)
     }
 }
 
@@ -58,7 +60,7 @@ pub fn run(unit: &Unit, signal: &Signal, seconds: f64, rivals: &mut [Rival]) -> 
     let warm_up_us = (WARM_UP_S * 1e6) as u64;
     let end_us = warm_up_us + (seconds * 1e6) as u64;
     let mut first: Option<(u64, f64)> = None;
-    let mut rivals_before = Vec::new();
+    let (mut rivals_from_us, mut rivals_before) = (0, Vec::new());
     loop {
         sampler.fill(&mut pairs);
         let now_us = sampler.time_us();
@@ -73,6 +75,7 @@ pub fn run(unit: &Unit, signal: &Signal, seconds: f64, rivals: &mut [Rival]) -> 
         let Some(window) = window else { continue };
         if first.is_none() && window.end_us >= warm_up_us {
             first = Some((window.end_us, counter.joules()));
+            rivals_from_us = now_us;
             rivals_before = rivals.iter().map(Rival::joules).collect();
         } else if let Some((from_us, from_j)) = first
             && window.end_us + 100_000 >= end_us
@@ -81,6 +84,7 @@ pub fn run(unit: &Unit, signal: &Signal, seconds: f64, rivals: &mut [Rival]) -> 
             outcome.seconds = seconds_of(window.end_us - from_us);
             outcome.true_j = signal.energy_j(seconds_of(from_us), seconds_of(window.end_us));
             outcome.counted_j = counter.joules() - from_j;
+            outcome.rivals_true_j = signal.energy_j(seconds_of(rivals_from_us), seconds_of(now_us));
             let gained = |(rival, before): (&Rival, &f64)| rival.joules() - before;
             outcome.rivals_j = rivals.iter().zip(&rivals_before).map(gained).collect();
             return outcome;

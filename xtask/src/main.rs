@@ -6,6 +6,7 @@ mod command;
 mod demo;
 mod double;
 mod fuzz;
+mod guest;
 mod lint;
 mod project;
 mod report;

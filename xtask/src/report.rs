@@ -6,8 +6,8 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result};
 use serde_json::{Map, Value};
 
-use crate::command;
 use crate::project::Project;
+use crate::{command, guest};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -29,6 +29,14 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
         .args(&arguments.section)
         .arg("--out")
         .arg(&file);
+    // Only this section runs what is compiled for the chip.
+    if arguments
+        .section
+        .as_deref()
+        .is_none_or(|section| section == "metering")
+    {
+        measure.env(guest::VARIABLE, guest::build(project)?);
+    }
     let status = command::status(&mut measure)?;
     let text = fs::read_to_string(&file)
         .with_context(|| format!("nothing was measured: {}", file.display()))?;

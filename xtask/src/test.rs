@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use crate::project::Project;
 use crate::stages::Stages;
-use crate::{command, double, fuzz, lint, targets, ui};
+use crate::{command, double, fuzz, guest, lint, targets, ui};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -96,7 +96,8 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
     Ok(stages.finish())
 }
 
-/// Builds the crates that run on a meter for the smallest of its chips.
+/// Builds the crates that run on a meter for the smallest of its chips, and compares what they measure there with what
+/// they measure here.
 fn bare_metal(project: &Project) -> Result<()> {
     let target = targets::prepare(project, targets::BARE_METAL[0])?;
     let mut cargo = project.cargo();
@@ -107,7 +108,13 @@ fn bare_metal(project: &Project) -> Result<()> {
             .flat_map(|name| ["-p", name]),
     );
     target.choose(&mut cargo)?;
-    command::run(&mut cargo)
+    command::run(&mut cargo)?;
+    // The same selection of packages as in the stage `cargo`, so that nothing is built twice.
+    let mut same_bits = project.cargo();
+    same_bits.args(["test", "--workspace", "--test", "emulator", "--"]);
+    same_bits.args(["--ignored", "--nocapture"]);
+    same_bits.env(guest::VARIABLE, guest::build(project)?);
+    command::run(&mut same_bits)
 }
 
 /// Builds the documentation of all crates; a warning is an error.

@@ -2,7 +2,7 @@
 
 use crate::{
     clock::{SampleClock, Span},
-    config::{ChannelConfig, ConfigError, Pair},
+    config::{Calibration, ChannelConfig, ConfigError, Pair},
     input::{CHUNK, Input},
     interval::{IntervalStage, Segment},
     output::{Interval, Output, Window},
@@ -64,6 +64,22 @@ impl Channel {
     #[must_use]
     pub fn pending_energy_pj(&self) -> i128 {
         self.intervals.pending_pj()
+    }
+
+    /// Changes the calibration; everything goes on, and the window that is open counts by the new one.
+    ///
+    /// # Errors
+    /// The first value that is out of range; nothing is changed then.
+    pub fn recalibrate(&mut self, calibration: Calibration) -> Result<(), ConfigError> {
+        let config = ChannelConfig {
+            calibration,
+            ..self.config.clone()
+        };
+        config.check()?;
+        self.windows.recalibrate(&config);
+        self.intervals.recalibrate(&config);
+        self.config = config;
+        Ok(())
     }
 
     /// Asks for the harmonics of the next window of whole cycles; [`Output::Spectrum`] gives them.

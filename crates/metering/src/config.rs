@@ -122,7 +122,7 @@ impl core::error::Error for ConfigError {}
 /// Highest covariance of two signals of 16-bit codes, in code².
 const POWER_CODES_MAX: u128 = 1 << 30;
 /// Largest skew: one sample of the slowest rate.
-const SKEW_NS_MAX: u32 = 500_000;
+pub(crate) const SKEW_NS_MAX: u32 = 500_000;
 /// Two thirds of a cycle of 40 Hz at this rate are 167 samples.
 const SHARED_RATE_HZ_MAX: u32 = 10_000;
 

@@ -46,25 +46,50 @@ pub(crate) struct Sums {
 }
 
 impl Sums {
-    #[inline(always)]
-    pub(crate) fn add(&mut self, sample: Sample) {
-        let Sample {
-            x,
-            y,
-            y_before,
-            cosine,
-            sine,
-        } = sample;
-        self.x += x;
-        self.y += y;
-        self.xx += product(x, x);
-        self.yy += product(y, y);
-        self.xy += product(x, y);
-        self.xy_before += product(x, y_before);
-        self.x_cosine += product(x, cosine);
-        self.x_sine += product(x, sine);
-        self.y_cosine += product(y, cosine);
-        self.y_sine += product(y, sine);
+    /// Adds values, squares and products; `current_before` is that of the sample before the first.
+    pub(crate) fn add_powers(
+        &mut self,
+        pairs: &[Pair],
+        current_before: u16,
+        reference: (i32, i32),
+    ) {
+        let mut sums = *self;
+        let mut y_before = i32::from(current_before) - reference.1;
+        for pair in pairs {
+            let x = i32::from(pair.voltage) - reference.0;
+            let y = i32::from(pair.current) - reference.1;
+            sums.x += x;
+            sums.y += y;
+            sums.xx += product(x, x);
+            sums.yy += product(y, y);
+            sums.xy += product(x, y);
+            sums.xy_before += product(x, y_before);
+            y_before = y;
+        }
+        *self = sums;
+    }
+
+    /// Adds the correlations with a sine of the fundamental's frequency.
+    pub(crate) fn add_fundamental(
+        &mut self,
+        pairs: &[Pair],
+        reference: (i32, i32),
+        phase: u32,
+        step: u32,
+    ) {
+        let mut sums = *self;
+        let mut phase = phase;
+        for pair in pairs {
+            let (cosine, sine) = sine::cosine_sine(phase);
+            let x = i32::from(pair.voltage) - reference.0;
+            let y = i32::from(pair.current) - reference.1;
+            sums.x_cosine += product(x, cosine);
+            sums.x_sine += product(x, sine);
+            sums.y_cosine += product(y, cosine);
+            sums.y_sine += product(y, sine);
+            phase = phase.wrapping_add(step);
+        }
+        *self = sums;
     }
 }
 

@@ -68,6 +68,13 @@ impl IntervalStage {
         }
     }
 
+    /// Changes the limit of the gate; what it has not decided on is decided by the old one.
+    pub(crate) fn recalibrate(&mut self, config: &ChannelConfig) {
+        let passed = self.gate.close();
+        self.count(passed);
+        self.gate.set_limit(config.calibration.no_load_mw);
+    }
+
     /// How far time has come in µs.
     pub(crate) fn position_us(&self) -> u64 {
         self.position_us.unwrap_or(0)

@@ -49,6 +49,7 @@
 //! ```
 #![no_std]
 
+pub mod calibration;
 mod channel;
 mod clock;
 mod config;

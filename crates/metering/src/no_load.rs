@@ -26,6 +26,11 @@ impl Gate {
         }
     }
 
+    /// Changes the limit; the gate stays as it is.
+    pub(crate) fn set_limit(&mut self, limit_mw: u16) {
+        self.limit_uw = u64::from(limit_mw) * 1_000;
+    }
+
     /// Time that may still be added before the span must be closed, at least 1.
     pub(crate) fn room_us(&self) -> u64 {
         SPAN_US - self.length_us

@@ -11,15 +11,15 @@ const QUARTER: usize = STEPS / 4;
 /// π/2 in 1/2^30.
 const HALF_PI_Q30: i64 = 1_686_629_713;
 
-static TABLE: [i16; STEPS] = table();
+/// Cosine and sine side by side, so that one address serves both.
+static TABLE: [[i16; 2]; STEPS] = table();
 
 /// Returns (cosine, sine) in 1/2^14 of a phase in 1/2^32 of a turn.
 #[inline(always)]
 pub(crate) fn cosine_sine(phase: u32) -> (i32, i32) {
-    let index = (phase >> 22) as usize;
-    // The masks keep the indices inside the table, so no check remains.
-    let cosine = TABLE[(index + QUARTER) & (STEPS - 1)];
-    (cosine as i32, TABLE[index & (STEPS - 1)] as i32)
+    // Ten bits never leave the table, so no check remains.
+    let [cosine, sine] = TABLE[(phase >> 22) as usize];
+    (i32::from(cosine), i32::from(sine))
 }
 
 /// Returns the sine in 1/2^30 of a phase in 1/2^32 of a turn, to 1e-8: for once a window.
@@ -40,16 +40,22 @@ pub(crate) const fn cosine_sine_q30(phase: u32) -> (i64, i64) {
     (sine_q30(phase.wrapping_add(1 << 30)), sine_q30(phase))
 }
 
-const fn table() -> [i16; STEPS] {
-    let mut table = [0; STEPS];
+const fn table() -> [[i16; 2]; STEPS] {
+    let mut table = [[0; 2]; STEPS];
     let mut step = 0;
     while step <= QUARTER {
         let sine_q30 = quarter_sine_q30(HALF_PI_Q30 * step as i64 / QUARTER as i64);
         let sine = ((sine_q30 + (1 << (29 - ONE_SHIFT))) >> (30 - ONE_SHIFT)) as i16;
-        table[step] = sine;
-        table[STEPS / 2 - step] = sine;
-        table[STEPS / 2 + step] = -sine;
-        table[(STEPS - step) % STEPS] = -sine;
+        let at = [step, STEPS / 2 - step, STEPS / 2 + step, STEPS - step];
+        let sines = [sine, sine, -sine, -sine];
+        let mut quadrant = 0;
+        while quadrant < 4 {
+            let (at, sine) = (at[quadrant], sines[quadrant]);
+            table[at % STEPS][1] = sine;
+            // cos x = sin(x + a quarter).
+            table[(at + STEPS - QUARTER) % STEPS][0] = sine;
+            quadrant += 1;
+        }
         step += 1;
     }
     table

@@ -146,6 +146,11 @@ impl WindowStage {
         self.acquire();
     }
 
+    /// Changes how codes become quantities. The open window goes on: whatever it holds counts by the new calibration.
+    pub(crate) fn recalibrate(&mut self, config: &ChannelConfig) {
+        self.evaluator = Evaluator::new(config);
+    }
+
     /// Asks for the harmonics of the next window of whole cycles.
     pub(crate) fn request_spectrum(&mut self) {
         self.spectrometer.request();
@@ -264,32 +269,44 @@ impl WindowStage {
         let reference = *self
             .reference
             .get_or_insert((i32::from(first.voltage), i32::from(first.current)));
-        let (level, arm_level, step) = (self.level, self.arm_level, self.phase_step);
+        let rise = self.find_rise(pairs, reference.0);
+        let used = rise.unwrap_or(pairs.len());
+        let pairs = &pairs[..used];
+        // Each loop keeps its sums in registers; together they would not fit.
+        self.sums.add_powers(pairs, current_before, reference);
+        self.sums
+            .add_fundamental(pairs, reference, self.phase, self.phase_step);
+        let turn = self.phase_step.wrapping_mul(used as u32);
+        self.phase = self.phase.wrapping_add(turn);
+        (used, rise.is_some())
+    }
+
+    /// Returns how many samples lie before the next rise; takes note of clipped ones.
+    fn find_rise(&mut self, pairs: &[Pair], voltage_reference: i32) -> Option<usize> {
+        let (level, arm_level) = (
+            self.level.saturating_add(voltage_reference),
+            self.arm_level.saturating_add(voltage_reference),
+        );
         let clipped_from = self.limits.clipped_from;
-        let (mut sums, mut phase, mut armed, mut clipped) =
-            (self.sums, self.phase, self.armed, self.clipped);
-        let mut used = pairs.len();
-        let mut current_before = current_before;
-        for (index, &pair) in pairs.iter().enumerate() {
-            let x = i32::from(pair.voltage) - reference.0;
-            if x >= level {
+        let (mut armed, mut clipped) = (self.armed, self.clipped);
+        let mut rise = None;
+        for (index, pair) in pairs.iter().enumerate() {
+            let voltage = i32::from(pair.voltage);
+            if voltage >= level {
                 if armed {
-                    used = index;
+                    rise = Some(index);
+                    armed = false;
                     break;
                 }
-            } else if x < arm_level {
+            } else if voltage < arm_level {
                 armed = true;
             }
-            sums.add(Sample::new(pair, current_before, reference, phase));
-            current_before = pair.current;
-            phase = phase.wrapping_add(step);
             // Code 0 wraps to the highest value, so one comparison finds both ends.
             clipped |= pair.voltage.wrapping_sub(1) >= clipped_from
                 || pair.current.wrapping_sub(1) >= clipped_from;
         }
-        let rise = used < pairs.len();
-        (self.sums, self.phase, self.armed, self.clipped) = (sums, phase, armed && !rise, clipped);
-        (used, rise)
+        (self.armed, self.clipped) = (armed, clipped);
+        rise
     }
 
     /// Ends a cycle between the pairs `before` and `after`, and the window if it is complete.

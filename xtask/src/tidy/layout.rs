@@ -40,6 +40,11 @@ const DIRECTIONS: &[Direction] = &[
         may: &["device", "flash-store", "metering", "nor-model", "protocol"],
         tests_may: &[],
     },
+    Direction {
+        name: "emulator",
+        may: &["metering"],
+        tests_may: &[],
+    },
     // Never device, tests included: an old collector must do with what the protocol says.
     Direction {
         name: "collector",
@@ -68,6 +73,7 @@ const DIRECTIONS: &[Direction] = &[
 const ALL: &[&str] = &[
     "collector",
     "device",
+    "emulator",
     "flash-store",
     "metering",
     "nor-model",

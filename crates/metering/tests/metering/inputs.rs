@@ -4,7 +4,7 @@ use std::f64::consts::TAU;
 
 use metering::{Calibration, Channel, ChannelConfig, Flags, Pair, PhaseShift, VoltageInput};
 
-use crate::signal::{Measured, Signal};
+use crate::signal::{Measured, Signal, noise};
 
 /// Feeds pairs made of a signal's at two times: the voltage's and the current's.
 fn measure(
@@ -215,22 +215,14 @@ fn without_a_voltage_power_is_estimated_and_says_so() {
 fn noisy(noise_codes: f64, current_codes: f64, seconds: u64, config: ChannelConfig) -> Measured {
     let mut channel = Channel::new(config).expect("in range");
     let mut measured = Measured::default();
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let mut uniform = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 11) as f64 / (1_u64 << 53) as f64 - 0.5
-    };
+    let mut noise = noise(0x2545_f491_4f6c_dd1d);
     for portion in 0..seconds * 10 {
         let pairs: Vec<Pair> = (portion * 200..(portion + 1) * 200)
             .map(|index| {
                 let turn = index as f64 / 40.0 * TAU;
-                // Twelve uniform values make a normal one.
-                let noise: f64 = (0..12).map(|_| uniform()).sum();
                 Pair {
                     voltage: (2_048.0 + 1_200.0 * turn.sin()) as u16,
-                    current: (2_048.3 + current_codes * turn.sin() + noise_codes * noise).round()
+                    current: (2_048.3 + current_codes * turn.sin() + noise_codes * noise()).round()
                         as u16,
                 }
             })

@@ -147,3 +147,16 @@ impl Measured {
             * 0.1
     }
 }
+
+/// Makes a source of normal values of mean 0 and deviation 1, the same for the same seed.
+pub(crate) fn noise(seed: u64) -> impl FnMut() -> f64 {
+    let mut state = seed | 1;
+    let mut uniform = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) as f64 / (1_u64 << 53) as f64 - 0.5
+    };
+    // Twelve uniform values make a normal one.
+    move || (0..12).map(|_| uniform()).sum()
+}

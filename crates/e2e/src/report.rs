@@ -173,11 +173,14 @@ fn metering(figures: &mut Figures<'_>, docs: &Path) -> Result<()> {
     let results = rows_bench.apply(&rows::rows());
     row_figures(figures, &results)?;
     let mut others_out = 0;
+    let mut errors = rows_bench.calibration_errors(Model::Esp32c3);
     for device in 1..=OTHER_DEVICES {
         // Other tolerances must not matter: the rows do not hold by a lucky draw.
         let mut rows = rows::rows();
         rows.retain(|row| row.model == Model::Esp32c3);
         let bench = Bench::with_seed(bench::RATE_HZ, 1_000 * device);
+        let (gain, phase) = bench.calibration_errors(Model::Esp32c3);
+        errors = (errors.0.max(gain), errors.1.max(phase));
         others_out += bench
             .apply(&rows)
             .iter()
@@ -186,6 +189,8 @@ fn metering(figures: &mut Figures<'_>, docs: &Path) -> Result<()> {
     }
     figures.set("c3_other_devices", OTHER_DEVICES)?;
     figures.set("c3_other_devices_rows_out_class1", others_out)?;
+    figures.set("calibration_gain_error_percent", rounded(errors.0, 4))?;
+    figures.set("calibration_phase_error_degrees", rounded(errors.1, 4))?;
     let creep_wh = long::creep_wh(&rows_bench, DAY.1);
     figures.set("creep_wh", rounded(creep_wh, 4))?;
     let gap_error_percent = long::gap_error_percent(&rows_bench, DAY.0);

@@ -42,9 +42,19 @@ fn a_few_rows_of_each_front_end_hold_their_limits() {
 #[test]
 fn meter_whose_scale_is_wrong_by_two_percent_is_out() {
     let mut unit = *BENCH.unit(Model::Esp32c3, Transformer::Ct30);
-    unit.calibration.amperes_per_code *= 1.02;
+    unit.calibration.current_na_per_code += unit.calibration.current_na_per_code / 50;
     let outcome = run(&unit, &unit.calibration_signal(), 60.0, &mut []);
     assert!((outcome.error_percent() - 2.0).abs() < 0.1, "{outcome:?}");
+}
+
+#[test]
+fn calibration_comes_within_a_tenth_of_a_percent_and_a_twentieth_of_a_degree() {
+    for transformer in [Transformer::Ct30, Transformer::Ct100] {
+        let (gain_percent, phase_degrees) =
+            BENCH.unit(Model::Esp32c3, transformer).calibration_errors();
+        assert!(gain_percent < 0.1, "{gain_percent}");
+        assert!(phase_degrees < 0.05, "{phase_degrees}");
+    }
 }
 
 #[test]
@@ -63,7 +73,7 @@ fn starting_current_registers_and_no_load_does_not() {
 #[test]
 fn noise_is_counted_where_no_threshold_keeps_it_out() {
     let mut unit = *BENCH.unit(Model::Esp32c3, Transformer::Ct100);
-    unit.calibration.no_load_w = 0.0;
+    unit.calibration.no_load_mw = 0;
     let mut signal = unit.calibration_signal();
     signal.loads.clear();
     assert!(run(&unit, &signal, 300.0, &mut []).quanta_turnover > 0);

@@ -104,6 +104,17 @@ impl Bench {
             .expect("there is a meter of each kind")
     }
 
+    /// Returns the worst errors of the calibrations of a front end's meters: gain in percent, phase in degrees.
+    #[must_use]
+    pub fn calibration_errors(&self, model: Model) -> (f64, f64) {
+        let units = self.units.iter().filter(|unit| unit.model == model);
+        units
+            .map(Unit::calibration_errors)
+            .fold((0.0, 0.0), |worst, each| {
+                (worst.0.max(each.0), worst.1.max(each.1))
+            })
+    }
+
     /// Returns emonLib at a duty, calibrated for a meter.
     #[must_use]
     pub fn emonlib(&self, unit: &Unit, duty: Duty) -> Rival {
@@ -191,13 +202,4 @@ pub fn signal(row: &Row) -> Signal {
             Waveform::default(),
         ),
     }
-}
-
-/// Returns the table of the report without what a quick test has no time for: rows that run for ten minutes.
-#[must_use]
-pub fn quick(rows: &[Row]) -> Vec<Row> {
-    rows.iter()
-        .filter(|row| row.seconds() <= 60.0)
-        .copied()
-        .collect()
 }

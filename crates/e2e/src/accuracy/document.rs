@@ -33,6 +33,9 @@ const MODELS: [(Model, &str, &str); 2] = [
     (Model::Esp32c3, "esp32c3", "ESP32-C3 front end"),
 ];
 
+/// Where the highest current is drawn, as a multiple of nominal.
+const HIGHEST_SHOWN: f64 = 5.0;
+
 const INTRODUCTION: &str = "\
 # Accuracy
 
@@ -137,7 +140,7 @@ fn table<'a>(results: impl Iterator<Item = &'a RowResult>) -> String {
         let key = format!(
             "| {} | {} | {current}",
             row.kind.name(),
-            row.power_factor.name()
+            row.power_factor_name()
         );
         match lines.iter_mut().find(|(known, _)| *known == key) {
             Some((_, worst)) if result.error_percent.abs() > worst.error_percent.abs() => {
@@ -207,12 +210,11 @@ fn draw(
         let cases = findings.steady.iter();
         for case in cases.filter(|case| (case.model, case.power_factor) == (model, power_factor)) {
             let percent = error(case).abs();
-            match points
-                .iter_mut()
-                .find(|(multiple, _)| *multiple == case.multiple)
-            {
+            // The highest current is 6 times the nominal of one transformer, 5 times that of the other.
+            let shown = case.multiple.min(HIGHEST_SHOWN);
+            match points.iter_mut().find(|(multiple, _)| *multiple == shown) {
                 Some((_, worst)) => *worst = worst.max(percent),
-                None => points.push((case.multiple, percent)),
+                None => points.push((shown, percent)),
             }
         }
         points.sort_by(|a, b| a.0.total_cmp(&b.0));

@@ -5,7 +5,7 @@ use std::{error::Error, path::Path};
 use plotters::prelude::*;
 
 /// Smallest error that is shown, in percent.
-const LOWEST_PERCENT: f64 = 1e-4;
+const LOWEST_PERCENT: f64 = 1e-6;
 /// Largest error that is shown, in percent.
 const HIGHEST_PERCENT: f64 = 100.0;
 const SIZE: (u32, u32) = (760, 420);
@@ -48,7 +48,7 @@ pub fn draw(
         )?;
     chart
         .configure_mesh()
-        .x_desc("current, multiple of nominal")
+        .x_desc("current, multiple of nominal; the last point is the highest current")
         .y_desc("error of energy, %")
         .y_label_formatter(&|percent| format!("{percent}"))
         .light_line_style(BLACK.mix(0.05))

@@ -107,6 +107,15 @@ pub struct Row {
 }
 
 impl Row {
+    /// Returns the power factor for tables; of a shape, what was measured on real appliances.
+    #[must_use]
+    pub fn power_factor_name(&self) -> String {
+        match self.kind {
+            Kind::Shape(shape) => shape.power_factor().to_string(),
+            _ => self.power_factor.name().into(),
+        }
+    }
+
     /// Returns the class whose limit the row must hold.
     #[must_use]
     pub fn class(&self) -> Class {

@@ -2,7 +2,10 @@
 
 use std::f64::consts::SQRT_2;
 
-use metering::{Channel, ChannelConfig, Output, Pair, VoltageInput, Window};
+use metering::{
+    Calibration, Channel, ChannelConfig, Output, Pair, VoltageInput,
+    calibration::{Capture, Reference},
+};
 use sim::signal::FrontEnd;
 
 use super::{
@@ -61,21 +64,6 @@ impl Transformer {
     }
 }
 
-/// What a calibration found.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Calibration {
-    /// Mains voltage of one code in V.
-    pub volts_per_code: f64,
-    /// Mains current of one code in A.
-    pub amperes_per_code: f64,
-    /// How much later the current of a pair is than its voltage, in s.
-    pub current_skew_s: f64,
-    /// RMS noise of the current without a load, in A.
-    pub current_noise_a: f64,
-    /// Mean power over 10 s below which nothing counts, in W.
-    pub no_load_w: f64,
-}
-
 /// A meter under test.
 #[derive(Clone, Copy, Debug)]
 pub struct Unit {
@@ -96,7 +84,10 @@ pub struct Unit {
 }
 
 impl Unit {
-    /// Makes a meter and calibrates it with a capture of two minutes at nominal current and one without a load.
+    /// Makes a meter and calibrates it with a capture of a minute without a load and one of two minutes at nominal current.
+    ///
+    /// # Panics
+    /// When the metering refuses a capture.
     #[must_use]
     pub fn calibrated(
         model: Model,
@@ -125,13 +116,10 @@ impl Unit {
             front_end,
             nominal_rate_hz,
             rate_hz: f64::from(nominal_rate_hz) * (1.0 + clock_error),
-            calibration: Calibration {
-                volts_per_code: front_end.full_scale_v * SQRT_2 / half,
-                amperes_per_code: front_end.full_scale_a * SQRT_2 / half,
-                current_skew_s: 0.0,
-                current_noise_a: 0.0,
-                no_load_w: 0.0,
-            },
+            calibration: Calibration::ideal(
+                (front_end.full_scale_v * SQRT_2 / half * 1e9).round() as u32,
+                (front_end.full_scale_a * SQRT_2 / half * 1e9).round() as u32,
+            ),
             seed,
         };
         unit.calibrate();
@@ -148,35 +136,65 @@ impl Unit {
         )
     }
 
+    /// Noise first: what is subtracted cannot be seen any more.
     fn calibrate(&mut self) {
-        let loaded = self.calibration_signal();
-        let before = Means::of(&self.windows(&loaded, CALIBRATION_S));
-        // At power factor 1 all reactive power is skew: the current seems ahead by as much as it was taken later.
-        let ahead = -before.reactive_w.atan2(before.power_w);
-        self.calibration.current_skew_s = ahead / (std::f64::consts::TAU * loaded.frequency_hz);
-        let skewless = Means::of(&self.windows(&loaded, CALIBRATION_S));
-        let gain = NOMINAL_V / skewless.voltage_v;
-        self.calibration.volts_per_code *= gain;
-        // The power gives the current's gain, as noise does not touch it.
-        self.calibration.amperes_per_code *= loaded.mean_power_w() / skewless.power_w / gain;
         let unloaded = Signal::steady(50.0, Waveform::sine(NOMINAL_V, 0.0), Waveform::default());
-        let silent = self.windows(&unloaded, NO_LOAD_S);
-        let means = Means::of(&silent);
-        self.calibration.current_noise_a = means.current_a;
-        let square: f64 = silent
-            .iter()
-            .map(|window| (f64::from(window.active_power_mw) / 1e3).powi(2))
-            .sum();
-        let window_s = NO_LOAD_S / silent.len() as f64;
-        let sigma_10_s = (square / silent.len() as f64 * window_s / 10.0).sqrt();
-        self.calibration.no_load_w = (6.0 * sigma_10_s).max(self.transformer.nominal_a() / 20.0);
+        self.calibration = self
+            .capture(&unloaded, NO_LOAD_S)
+            .solve_no_load(&self.calibration)
+            .expect("no load is no load");
+        let loaded = self.calibration_signal();
+        let reference = Reference {
+            voltage_mv: Some((NOMINAL_V * 1e3) as u32),
+            active_power_mw: (loaded.mean_power_w() * 1e3).round() as u32,
+            resistive: true,
+        };
+        self.calibration = self
+            .capture(&loaded, CALIBRATION_S)
+            .solve_load(&self.calibration, &reference)
+            .expect("the load is as said");
     }
 
-    fn windows(&self, signal: &Signal, seconds: f64) -> Vec<Window> {
+    /// Returns the worst error of gain in percent, of voltage and of current, and that of phase in degrees at 50 Hz.
+    #[must_use]
+    pub fn calibration_errors(&self) -> (f64, f64) {
+        let front_end = &self.front_end;
+        let half = f64::from(1_u32 << (front_end.bits - 1));
+        let error = |nano_per_code: u32, full_scale: f64, gain: f64| {
+            let truth = full_scale * SQRT_2 / (half * gain);
+            (f64::from(nano_per_code) / 1e9 / truth - 1.0).abs() * 100.0
+        };
+        let voltage = error(
+            self.calibration.voltage_nv_per_code,
+            front_end.full_scale_v,
+            front_end.voltage_gain,
+        );
+        let current = error(
+            self.calibration.current_na_per_code,
+            front_end.full_scale_a,
+            front_end.current_gain,
+        );
+        let skew_us = f64::from(self.calibration.current_skew_ns) / 1e3 - front_end.skew_us;
+        (voltage.max(current), (skew_us * 1e-6 * 50.0 * 360.0).abs())
+    }
+
+    /// Power of one code of voltage times one code of current, in W.
+    pub(super) fn watts_per_code(&self) -> f64 {
+        f64::from(self.calibration.voltage_nv_per_code)
+            * f64::from(self.calibration.current_na_per_code)
+            * 1e-18
+    }
+
+    /// How much later the current of a pair is than its voltage, as the calibration says, in pairs.
+    pub(super) fn skew_pairs(&self) -> f64 {
+        f64::from(self.calibration.current_skew_ns) * 1e-9 * self.rate_hz
+    }
+
+    fn capture(&self, signal: &Signal, seconds: f64) -> Capture {
         let mut channel = self.channel();
         let mut sampler = Sampler::new(signal, self.front_end, self.rate_hz, self.seed ^ 0xca1);
         let mut pairs = [Pair::default(); PORTION];
-        let mut windows = Vec::new();
+        let mut capture = Capture::default();
         let to_us = ((WARM_UP_S + seconds) * 1e6) as u64;
         while sampler.time_us() < to_us {
             sampler.fill(&mut pairs);
@@ -184,11 +202,11 @@ impl Unit {
                 if let Output::Window(window) = output
                     && window.end_us > (WARM_UP_S * 1e6) as u64
                 {
-                    windows.push(window);
+                    capture.add(&window);
                 }
             });
         }
-        windows
+        capture
     }
 
     /// Makes a channel with this calibration.
@@ -197,47 +215,14 @@ impl Unit {
     /// When the calibration went so wrong that the channel refuses it.
     #[must_use]
     pub fn channel(&self) -> Channel {
-        Channel::new(calibrated(self)).expect("the calibration of a model is in range")
-    }
-}
-
-/// The one place where a calibration becomes a configuration.
-fn calibrated(unit: &Unit) -> ChannelConfig {
-    let calibration = &unit.calibration;
-    ChannelConfig {
-        calibration: metering::Calibration {
-            voltage_nv_per_code: (calibration.volts_per_code * 1e9).round() as u32,
-            current_na_per_code: (calibration.amperes_per_code * 1e9).round() as u32,
-            current_skew_ns: (calibration.current_skew_s * 1e9).round() as i32,
-            current_noise_na: (calibration.current_noise_a * 1e9).round() as u32,
-            no_load_mw: (calibration.no_load_w * 1e3).round() as u16,
-        },
-        voltage: VoltageInput::Own,
-        full_scale_code: ((1_u32 << unit.front_end.bits) - 1) as u16,
-        sample_rate_hz: unit.nominal_rate_hz,
-        interval_ms: 10_000,
-        power_unit_mw: 1_000,
-    }
-}
-
-/// Means over windows.
-struct Means {
-    voltage_v: f64,
-    current_a: f64,
-    power_w: f64,
-    reactive_w: f64,
-}
-
-impl Means {
-    fn of(windows: &[Window]) -> Self {
-        let mean = |value: fn(&Window) -> f64| {
-            windows.iter().map(value).sum::<f64>() / windows.len() as f64
-        };
-        Self {
-            voltage_v: mean(|window| f64::from(window.voltage_mv)) / 1e3,
-            current_a: mean(|window| f64::from(window.current_ua)) / 1e6,
-            power_w: mean(|window| f64::from(window.active_power_mw)) / 1e3,
-            reactive_w: mean(|window| f64::from(window.reactive_power_mvar)) / 1e3,
-        }
+        Channel::new(ChannelConfig {
+            calibration: self.calibration,
+            voltage: VoltageInput::Own,
+            full_scale_code: ((1_u32 << self.front_end.bits) - 1) as u16,
+            sample_rate_hz: self.nominal_rate_hz,
+            interval_ms: 10_000,
+            power_unit_mw: 1_000,
+        })
+        .expect("the calibration of a model is in range")
     }
 }

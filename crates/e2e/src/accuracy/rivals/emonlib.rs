@@ -92,7 +92,6 @@ impl EmonLib {
     /// Starts with the scale and the delay of a unit.
     #[must_use]
     pub fn new(unit: &Unit, duty: Duty) -> Self {
-        let calibration = &unit.calibration;
         let codes = f64::from(1_u32 << unit.front_end.bits);
         let middle = HighPass {
             last: codes / 2.0,
@@ -102,9 +101,9 @@ impl EmonLib {
             duty,
             period_s: 1.0 / unit.rate_hz,
             codes,
-            watts_per_code: calibration.volts_per_code * calibration.amperes_per_code,
+            watts_per_code: unit.watts_per_code(),
             // The current was taken later, so the voltage is moved on by as much.
-            phase: 1.0 + calibration.current_skew_s * unit.rate_hz,
+            phase: 1.0 + unit.skew_pairs(),
             voltage: middle,
             current: middle,
             state: State::Waiting(0.0),

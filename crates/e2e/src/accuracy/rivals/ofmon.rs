@@ -1,7 +1,8 @@
 //! The earlier system's method: rms and mean product over a window, and then as long again without counting.
 //!
 //! Power is the absolute value of the mean product about the means, so export counts as import; energy is that power
-//! times the time that was sampled, so the other half of the time counts nothing.
+//! times the time that was sampled, so the other half of the time counts nothing. How long a window is, is not published:
+//! here it is a second.
 
 use metering::Pair;
 
@@ -35,11 +36,10 @@ impl Ofmon {
     /// Starts with the scale of a unit.
     #[must_use]
     pub fn new(unit: &Unit) -> Self {
-        let calibration = &unit.calibration;
         Self {
             period_s: 1.0 / unit.rate_hz,
             window: (WINDOW_S * unit.rate_hz).round() as u32,
-            watts_per_code: calibration.volts_per_code * calibration.amperes_per_code,
+            watts_per_code: unit.watts_per_code(),
             middle: f64::from(1_u32 << (unit.front_end.bits - 1)),
             sums: Sums::default(),
             pause: 0,

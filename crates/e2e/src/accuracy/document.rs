@@ -52,6 +52,10 @@ this project has or claims a class.**
 - Current transformers of 30 A (nominal 5 A) and 100 A (nominal 20 A), 50 and 60 Hz. Nominal voltage is 230 V.
 - A row's error is that of the energy over 60 s, or over 10 min up to 0.05 of nominal current. For an influence it is the
   change against a sine at nominal values. A starting current must register at least half of its energy.
+- Sample clock and mains are never locked to each other here. If they were, every cycle would be sampled at the same 40
+  points: a phase-fired load would be wrong by several percent (nothing is filtered before the converter, and an edge falls
+  on or beside a sample), and rounding would not average out at 0.01 of nominal current. Real mains drift past a sample
+  within seconds.
 ";
 
 /// Writes `accuracy.md` and `images/accuracy-*.svg` into a directory.

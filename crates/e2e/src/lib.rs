@@ -5,6 +5,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`accuracy`] | the metering on signals whose energy is known, beside the methods of others |
 //! | [`program`] | running `ofmon`, collector side |
 //! | [`meters`] | a running `ofmon sim` |
 //! | [`truth`] | what the flash of a meter and a load profile say |
@@ -13,6 +14,7 @@
 //! | [`scenario`] | the scenarios, one a file |
 //! | [`report`] | `target/report.json` |
 
+pub mod accuracy;
 pub mod cutter;
 pub mod exported;
 pub mod meters;

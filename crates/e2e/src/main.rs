@@ -14,17 +14,20 @@ enum Command {
         /// The file, one flat JSON object.
         #[arg(long, default_value = "target/report.json")]
         out: PathBuf,
+        /// Directory for the documents that a section writes [default: beside the file].
+        #[arg(long, env = "OFMON_REPORT_DOCS")]
+        docs: Option<PathBuf>,
     },
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let Command::Report { section, out } = Command::parse();
+    let Command::Report { section, out, docs } = Command::parse();
     match section {
-        Some(section) => e2e::report::measure(&section, &out).await,
+        Some(section) => e2e::report::measure(&section, &out, docs.as_deref()).await,
         None => {
             for section in e2e::report::SECTIONS {
-                e2e::report::measure(section, &out).await?;
+                e2e::report::measure(section, &out, docs.as_deref()).await?;
             }
             Ok(())
         }

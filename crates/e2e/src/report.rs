@@ -9,22 +9,33 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 
+use crate::accuracy::{
+    bench::{self, Bench, RowResult},
+    compare,
+    document::{self, Findings},
+    long, rows,
+    unit::Model,
+};
 use crate::scenario::{self, Difference, cuts, kills, replay, restarts, throughput};
 
 /// Sections that can be measured.
-pub const SECTIONS: &[&str] = &["main"];
+pub const SECTIONS: &[&str] = &["main", "metering"];
 
 /// The two days of a real household that `main` replays; the file is no part of the project.
 const HOUSEHOLD: &str = "../shared/data/household_power_consumption.txt";
 
-/// Measures a section and writes its keys over those that it had.
+/// Measures a section and writes its keys over those that it had; documents go into `docs`, or beside the file.
 ///
 /// # Errors
 /// When not everything could be measured; what was measured is written all the same.
-pub async fn measure(section: &str, file: &Path) -> Result<()> {
+pub async fn measure(section: &str, file: &Path, docs: Option<&Path>) -> Result<()> {
     let mut figures = Figures::open(section, file)?;
     match section {
         "main" => main(&mut figures).await,
+        "metering" => {
+            let beside = file.with_file_name("accuracy");
+            metering(&mut figures, docs.unwrap_or(&beside))
+        }
         _ => bail!(
             "there is no section {section}; there are: {}",
             SECTIONS.join(", ")
@@ -150,4 +161,102 @@ async fn nothing_lost(figures: &mut Figures<'_>) -> Result<()> {
     figures.set("lost", difference.lost + restarted.forgotten)?;
     figures.set("doubled", difference.doubled)?;
     figures.set("altered", difference.altered)
+}
+
+/// Devices with the C3 front end and other tolerances that the rows are applied to as well.
+const OTHER_DEVICES: u64 = 8;
+/// Minutes and seconds of a day.
+const DAY: (usize, f64) = (1_440, 86_400.0);
+
+fn metering(figures: &mut Figures<'_>, docs: &Path) -> Result<()> {
+    let rows_bench = Bench::new(bench::RATE_HZ);
+    let results = rows_bench.apply(&rows::rows());
+    row_figures(figures, &results)?;
+    let mut others_out = 0;
+    let mut errors = rows_bench.calibration_errors(Model::Esp32c3);
+    for device in 1..=OTHER_DEVICES {
+        // Other tolerances must not matter: the rows do not hold by a lucky draw.
+        let mut rows = rows::rows();
+        rows.retain(|row| row.model == Model::Esp32c3);
+        let bench = Bench::with_seed(bench::RATE_HZ, 1_000 * device);
+        let (gain, phase) = bench.calibration_errors(Model::Esp32c3);
+        errors = (errors.0.max(gain), errors.1.max(phase));
+        others_out += bench
+            .apply(&rows)
+            .iter()
+            .filter(|each| each.is_out())
+            .count();
+    }
+    figures.set("c3_other_devices", OTHER_DEVICES)?;
+    figures.set("c3_other_devices_rows_out_class1", others_out)?;
+    figures.set("calibration_gain_error_percent", rounded(errors.0, 4))?;
+    figures.set("calibration_phase_error_degrees", rounded(errors.1, 4))?;
+    let creep_wh = long::creep_wh(&rows_bench, DAY.1);
+    figures.set("creep_wh", rounded(creep_wh, 4))?;
+    let gap_error_percent = long::gap_error_percent(&rows_bench, DAY.0);
+    figures.set("gap_energy_error_percent", rounded(gap_error_percent, 5))?;
+    let rivals_bench = Bench::new(compare::RATE_HZ);
+    let varying = compare::varying(&rivals_bench);
+    let worst = |ratio: fn(&compare::Varying) -> f64| varying.iter().map(ratio).fold(0.0, f64::max);
+    figures.set(
+        "error_ratio_emonlib",
+        rounded(worst(compare::Varying::ratio_emonlib), 4),
+    )?;
+    figures.set(
+        "error_ratio_ofmon",
+        rounded(worst(compare::Varying::ratio_ofmon), 6),
+    )?;
+    let steady = compare::steady(&rivals_bench, &compare::CURRENTS, compare::STEADY_S);
+    for (key, model) in [
+        ("steady_ratio_emonlib", Model::Reference),
+        ("steady_ratio_emonlib_c3", Model::Esp32c3),
+    ] {
+        let ratio = compare::median_ratio(steady.iter().filter(|case| case.model == model));
+        figures.set(key, rounded(ratio, 4))?;
+    }
+    let findings = Findings {
+        rows: results,
+        steady,
+        varying,
+        creep_wh,
+        gap_error_percent,
+    };
+    document::write(docs, &findings)?;
+    println!("written to {}", docs.display());
+    Ok(())
+}
+
+fn row_figures(figures: &mut Figures<'_>, results: &[RowResult]) -> Result<()> {
+    figures.set("rows_total", results.len())?;
+    for (key, model) in [
+        ("reference_rows_out_0_2s", Model::Reference),
+        ("c3_rows_out_class1", Model::Esp32c3),
+    ] {
+        let out = results
+            .iter()
+            .filter(|each| each.row.model == model && each.is_out());
+        figures.set(key, out.count())?;
+    }
+    let silent = results.iter().filter(|each| each.is_silent());
+    figures.set("starting_rows_silent", silent.count())?;
+    for (key, model) in [
+        ("reference_worst_share_of_limit", Model::Reference),
+        ("c3_worst_share_of_limit", Model::Esp32c3),
+    ] {
+        let shares = results
+            .iter()
+            .filter(|each| each.row.model == model && each.row.limit_percent() > 0.0)
+            .map(|each| each.error_percent.abs() / each.row.limit_percent());
+        figures.set(key, rounded(shares.fold(0.0, f64::max), 3))?;
+    }
+    let worst =
+        |value: fn(&RowResult) -> f64| rounded(results.iter().map(value).fold(0.0, f64::max), 3);
+    figures.set(
+        "worst_voltage_error_percent",
+        worst(|each| each.outcome.voltage_error_percent),
+    )?;
+    figures.set(
+        "worst_frequency_error_mhz",
+        worst(|each| each.outcome.frequency_error_mhz),
+    )
 }

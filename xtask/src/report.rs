@@ -13,6 +13,9 @@ use crate::{command, guest};
 pub(crate) struct Arguments {
     /// The section to measure, such as `main`; without it, all
     section: Option<String>,
+    /// Writes the documents of a section, such as docs/accuracy.md, anew
+    #[arg(long)]
+    docs: bool,
 }
 
 /// Measures, and prints the figures also when not all could be measured.
@@ -29,6 +32,9 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
         .args(&arguments.section)
         .arg("--out")
         .arg(&file);
+    if arguments.docs {
+        measure.arg("--docs").arg(project.root.join("docs"));
+    }
     // Only this section runs what is compiled for the chip.
     if arguments
         .section

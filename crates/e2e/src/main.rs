@@ -15,7 +15,7 @@ enum Command {
         #[arg(long, default_value = "target/report.json")]
         out: PathBuf,
         /// Directory for the documents that a section writes [default: beside the file].
-        #[arg(long, env = "OFMON_REPORT_DOCS")]
+        #[arg(long)]
         docs: Option<PathBuf>,
     },
 }

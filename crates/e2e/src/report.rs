@@ -18,6 +18,9 @@ use crate::accuracy::{
 };
 use crate::scenario::{self, Difference, cuts, kills, replay, restarts, throughput};
 
+/// Names the program that measures on the chip, as `./x` builds it.
+const GUEST: &str = "OFMON_METERING_GUEST";
+
 /// Sections that can be measured.
 pub const SECTIONS: &[&str] = &["main", "metering"];
 
@@ -223,7 +226,22 @@ fn metering(figures: &mut Figures<'_>, docs: &Path) -> Result<()> {
     };
     document::write(docs, &findings)?;
     println!("written to {}", docs.display());
-    Ok(())
+    chip(figures)
+}
+
+/// What the compiled code costs on the chip's instruction set, and whether it gives the same bits there.
+fn chip(figures: &mut Figures<'_>) -> Result<()> {
+    let guest = std::env::var_os(GUEST)
+        .with_context(|| format!("not measured on the chip: {GUEST} names no program"))?;
+    let cost = emulator::metering_cost(&fs::read(guest)?)?;
+    let here = emulator::metering_reference();
+    let same = (cost.pairs, cost.checksum) == (here.pairs, here.checksum);
+    figures.set("chip_bits_differ", u8::from(!same))?;
+    figures.set("chip_pairs", cost.pairs)?;
+    figures.set(
+        "instructions_per_pair",
+        rounded(cost.instructions_per_pair, 1),
+    )
 }
 
 fn row_figures(figures: &mut Figures<'_>, results: &[RowResult]) -> Result<()> {

@@ -39,6 +39,19 @@ pub enum StartError {
     Channel,
 }
 
+impl core::fmt::Display for StartError {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter.write_str(match self {
+            Self::Storage => "its store failed, or holds settings of another version",
+            Self::Channel => {
+                "its store was made for another number of channels, or a channel is out of range"
+            }
+        })
+    }
+}
+
+impl core::error::Error for StartError {}
+
 /// Why a meter does not do what was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {

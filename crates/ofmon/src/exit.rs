@@ -292,9 +292,10 @@ fn classify(cause: &(dyn StdError + 'static)) -> Option<(Kind, &'static str)> {
     }
     if let Some(error) = cause.downcast_ref::<sim::Error>() {
         return Some(match error {
-            sim::Error::Devices(_) | sim::Error::Profile(_) | sim::Error::Recording(_) => {
-                (Kind::Usage, "")
-            }
+            sim::Error::Devices(_)
+            | sim::Error::Channels(_)
+            | sim::Error::Profile(_)
+            | sim::Error::Recording(_) => (Kind::Usage, ""),
             sim::Error::Mount(..) => (Kind::Corrupt, ""),
             sim::Error::State(..) | sim::Error::Flash { .. } => (Kind::Storage, ""),
             _ => (Kind::Failed, ""),

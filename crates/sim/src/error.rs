@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use protocol::DeviceId;
+use protocol::{DeviceId, limits::CHANNELS_MAX};
 
 use crate::{fleet::DEVICES_MAX, signal};
 
@@ -12,6 +12,9 @@ pub enum Error {
     /// More or fewer meters than can be.
     #[error("{0} meters cannot be simulated: 1 to {DEVICES_MAX} can")]
     Devices(usize),
+    /// More or fewer channels than a meter can have.
+    #[error("a meter has 1 to {CHANNELS_MAX} channels, not {0}")]
+    Channels(usize),
     /// The state directory cannot be used.
     #[error("the state directory {0} cannot be used")]
     State(PathBuf, #[source] io::Error),
@@ -38,7 +41,7 @@ pub enum Error {
     )]
     Mount(PathBuf, flash_store::MountError),
     /// A meter does not start.
-    #[error("meter {0} does not start: {1:?}")]
+    #[error("meter {0} does not start: {1}")]
     Start(DeviceId, device::StartError),
     /// No port can be had.
     #[error("no port on loopback can be had")]

@@ -2,12 +2,12 @@
 
 use std::{fs, path::PathBuf, pin::pin, thread, time::Duration};
 
-use protocol::DeviceId;
+use protocol::{DeviceId, limits::CHANNELS_MAX};
 use tokio::sync::{mpsc, watch};
 
 use crate::{
     Error,
-    meter::{self, News, Plan},
+    meter::{self, ChannelPlan, News, Plan},
     registry::{self, MeterEntry},
     signal::{FrontEnd, FullScale, Recipe, Source},
 };
@@ -22,6 +22,8 @@ const CT_AMPERES: f64 = 100.0;
 pub struct Options {
     /// How many meters, 1 to [`DEVICES_MAX`].
     pub devices: usize,
+    /// How many channels each meter has, 1 to [`CHANNELS_MAX`].
+    pub channels: usize,
     /// Directory of flash files and `meters.json`; made where it is not there.
     pub state: PathBuf,
     /// What flows through the meters.
@@ -86,6 +88,9 @@ pub async fn run(
 ) -> Result<(), Error> {
     if !(1..=DEVICES_MAX).contains(&options.devices) {
         return Err(Error::Devices(options.devices));
+    }
+    if !(1..=CHANNELS_MAX).contains(&options.channels) {
+        return Err(Error::Channels(options.channels));
     }
     // What is wrong with a file is said before anything is made.
     let plans = plans(options)?;
@@ -234,19 +239,27 @@ fn plans(options: &Options) -> Result<Vec<Plan>, Error> {
             (index >> 8) as u8,
             index as u8,
         ]);
-        let seed = options.seed.wrapping_add(index as u64);
+        let channel = |channel: usize| {
+            // The first channel's seed is the meter's, whatever else it has.
+            let seed = options
+                .seed
+                .wrapping_add((index + channel * DEVICES_MAX) as u64);
+            ChannelPlan {
+                front_end: match &replayed {
+                    Some(Source::Recording(recording)) => recording.front_end(seed),
+                    _ => FrontEnd::esp32c3(CT_AMPERES, seed),
+                },
+                source: match &replayed {
+                    Some(source) => source.clone(),
+                    None => Source::Recipe(Recipe::of(index + channel, seed)),
+                },
+                seed,
+            }
+        };
         Plan {
             id,
             flash: options.state.join(format!("{id}.flash")),
-            front_end: match &replayed {
-                Some(Source::Recording(recording)) => recording.front_end(seed),
-                _ => FrontEnd::esp32c3(CT_AMPERES, seed),
-            },
-            source: match &replayed {
-                Some(source) => source.clone(),
-                None => Source::Recipe(Recipe::of(index, seed)),
-            },
-            seed,
+            channels: (0..options.channels).map(channel).collect(),
             history_us,
             present_s: options.present_s,
             fast_history: options.fast_history,

@@ -45,12 +45,8 @@ pub struct Plan {
     pub id: DeviceId,
     /// File that holds its flash.
     pub flash: PathBuf,
-    /// What flows through it.
-    pub source: Source,
-    /// What turns that into ADC codes.
-    pub front_end: FrontEnd,
-    /// Seed of its noise.
-    pub seed: u64,
+    /// Its channels, 1 to 3, each with a voltage of its own; all are sampled at the rate of the first.
+    pub channels: Vec<ChannelPlan>,
     /// History that must be there before the present begins, in µs.
     pub history_us: u64,
     /// Local time at which the present begins, in seconds since a Monday's midnight: gives households their rhythm.
@@ -63,11 +59,23 @@ pub struct Plan {
     pub simulated_clock: bool,
 }
 
+/// One channel of a meter.
+#[derive(Clone, Debug)]
+pub struct ChannelPlan {
+    /// What flows through it.
+    pub source: Source,
+    /// What turns that into ADC codes.
+    pub front_end: FrontEnd,
+    /// Seed of its noise.
+    pub seed: u64,
+}
+
 impl Plan {
-    /// Returns how many pairs of voltage and current are sampled a second.
+    /// Returns how many pairs of voltage and current a channel samples a second; 0 without a channel.
     #[must_use]
     pub fn sample_rate_hz(&self) -> u32 {
-        self.source.sample_rate_hz()
+        let first = self.channels.first();
+        first.map_or(0, |channel| channel.source.sample_rate_hz())
     }
 }
 
@@ -154,19 +162,30 @@ impl Life<'_> {
         let interval_us = u64::from(self.meter.borrow().interval_ms()) * 1000;
         let begun_us = self.meter.borrow().next().0 * interval_us;
         let present_us = self.plan.history_us.max(begun_us);
-        let source = self.plan.source.clone();
-        let source = source.with_present(present_us, self.plan.present_s);
+        let plans = self.plan.channels.iter().cloned();
+        let channels: Vec<ChannelPlan> = plans
+            .map(|plan| ChannelPlan {
+                source: plan.source.with_present(present_us, self.plan.present_s),
+                ..plan
+            })
+            .collect();
         let rate_hz = self.plan.sample_rate_hz();
-        let generator =
-            Generator::new(source.clone(), self.plan.front_end, rate_hz, self.plan.seed);
         let history_us = present_us - begun_us;
         let mut means_us = 0;
         if self.plan.fast_history {
-            self.history_of_means(&source, begun_us, history_us, &mut means_us)
+            self.history_of_means(&channels, begun_us, history_us, &mut means_us)
                 .await;
         }
+        let generator = |plan: ChannelPlan| {
+            let ChannelPlan {
+                source,
+                front_end,
+                seed,
+            } = plan;
+            Generator::new(source, front_end, rate_hz, seed).at(begun_us + means_us)
+        };
         let mut samples = Samples {
-            generator: generator.at(begun_us + means_us),
+            generators: channels.into_iter().map(generator).collect(),
             pairs: vec![Pair::default(); (rate_hz / PORTIONS_A_SECOND) as usize],
             rate_hz,
             begun_us: means_us,
@@ -174,14 +193,14 @@ impl Life<'_> {
         };
         self.history_of_samples(begun_us, history_us, &mut samples)
             .await;
-        self.tell(News::Live(samples.fed));
+        self.tell(News::Live(samples.fed * samples.generators.len() as u64));
         self.board.run_live();
         self.present(&mut samples).await;
     }
 
     async fn history_of_means(
         &self,
-        source: &Source,
+        channels: &[ChannelPlan],
         begun_us: u64,
         history_us: u64,
         uptime_us: &mut u64,
@@ -190,8 +209,12 @@ impl Life<'_> {
         while *uptime_us + MEANS_US <= history_us {
             let from_us = begun_us + *uptime_us;
             let end_us = *uptime_us + MEANS_US;
-            let window = source.mean_window(from_us, from_us + MEANS_US, end_us);
-            self.meter.borrow_mut().push_window(0, *uptime_us, window);
+            for (index, channel) in channels.iter().enumerate() {
+                let source = &channel.source;
+                let window = source.mean_window(from_us, from_us + MEANS_US, end_us);
+                let mut meter = self.meter.borrow_mut();
+                meter.push_window(index, *uptime_us, window);
+            }
             *uptime_us = end_us;
             self.board.advance_to(end_us);
             self.yield_in_turn(&mut turn, from_us).await;
@@ -235,22 +258,27 @@ impl Life<'_> {
 
 /// The samples of a meter and how far they have come in this boot.
 struct Samples {
-    generator: Generator,
-    /// One portion.
+    /// One a channel.
+    generators: Vec<Generator>,
+    /// One portion of one channel.
     pairs: Vec<Pair>,
     rate_hz: u32,
     /// Uptime before the first sample.
     begun_us: u64,
+    /// Pairs of each channel so far.
     fed: u64,
 }
 
 impl Samples {
-    /// Measures a portion and returns the uptime at its end.
+    /// Measures a portion of each channel and returns the uptime at its end.
     fn feed(&mut self, meter: &RefCell<Meter<Nor>>) -> u64 {
-        self.generator.fill(&mut self.pairs);
         self.fed += self.pairs.len() as u64;
         let uptime_us = self.uptime_us();
-        meter.borrow_mut().push_samples(0, &self.pairs, uptime_us);
+        for (channel, generator) in self.generators.iter_mut().enumerate() {
+            generator.fill(&mut self.pairs);
+            let mut meter = meter.borrow_mut();
+            meter.push_samples(channel, &self.pairs, uptime_us);
+        }
         uptime_us
     }
 
@@ -294,7 +322,7 @@ fn mount(plan: &Plan) -> Result<FlashStore<Nor>, Error> {
             let format = Format {
                 device: plan.id,
                 store: StoreId(rand::rng().random()),
-                channels: 1,
+                channels: plan.channels.len() as u8,
             };
             FlashStore::format(flash, &format).map_err(|error| Error::Format(plan.id, error))
         }
@@ -309,8 +337,10 @@ fn facts(plan: &Plan) -> Facts {
             .try_into()
             .expect("a version is short"),
         nonce_secret: rand::rng().random(),
-        channels: [plan.front_end.channel_config(plan.sample_rate_hz())]
-            .into_iter()
+        channels: plan
+            .channels
+            .iter()
+            .map(|channel| channel.front_end.channel_config(plan.sample_rate_hz()))
             .collect(),
         built_utc_ms: if plan.simulated_clock {
             0

@@ -191,6 +191,7 @@ impl Demo {
 fn options(air: &Path, zone: &TimeZone) -> Options {
     Options {
         devices: NAMES.len(),
+        channels: 1,
         state: air.to_owned(),
         load: Load::Recipes,
         history: HISTORY,

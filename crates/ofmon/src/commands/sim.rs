@@ -61,6 +61,9 @@ pub(crate) struct Sim {
     /// How many meters, 1 to 256
     #[arg(long, value_name = "N", default_value_t = 1)]
     devices: usize,
+    /// Channels of each meter, 1 to 3: three make a three-phase meter
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    channels: usize,
     /// Directory of the meters' flash files and of meters.json; made where it is missing
     #[arg(long, value_name = "DIR")]
     state: PathBuf,
@@ -153,6 +156,7 @@ impl Sim {
             .map(|(volts, amperes)| FullScale { volts, amperes });
         Ok(Options {
             devices: self.devices,
+            channels: self.channels,
             // Meters that lived in another time before go on there.
             simulated_clock: self.start.is_some() || air::has_clock(&self.state),
             state: self.state,

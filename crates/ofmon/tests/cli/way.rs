@@ -45,6 +45,47 @@ fn secrets(place: &Place) -> Vec<String> {
 }
 
 #[test]
+fn three_phases_are_measured_and_exported_each() {
+    let place = Place::new();
+    let air = place.path("air");
+    let state = air.to_str().unwrap();
+    let call = ["sim", "--json", "--channels", "3", "--state", state];
+    let running = place.start(&[&call[..], &["--history", "61s"]].concat());
+    // 2,000 pairs a second on each of the three, nothing left out.
+    assert!(running.document["samples"].as_u64().unwrap() >= 3 * 61 * 2_000);
+    place.run(&["setup", "--local", "--all"]).done();
+    place.run(&["collect"]).done();
+    let rows = place.run(&["export", "--format", "json"]).done().json();
+    let rows = rows.as_array().unwrap();
+    let number = |row: &Value, field: &str| row[field].as_f64().unwrap();
+    let mut energies = Vec::new();
+    for channel in 1..=3 {
+        let of_channel: Vec<&Value> = rows
+            .iter()
+            .filter(|row| row["channel"] == channel)
+            .collect();
+        assert!(of_channel.len() >= 6, "{} readings", of_channel.len());
+        let mut energy_wh = 0.0;
+        for (seq, row) in of_channel.iter().enumerate() {
+            assert_eq!(row["seq"], seq as u64);
+            assert!((number(row, "voltage_v") - 230.0).abs() < 10.0, "{row}");
+            energy_wh += number(row, "power_w") * number(row, "interval_s") / 3_600.0;
+            let net_wh = number(row, "energy_import_wh") - number(row, "energy_export_wh");
+            assert!((net_wh - energy_wh).abs() < 1e-5, "{row}");
+        }
+        energies.push((energy_wh * 1e6).round() as i64);
+    }
+    energies.dedup();
+    assert_eq!(energies.len(), 3, "each phase has a load of its own");
+    drop(running);
+    // The flash is one of three channels.
+    let other = ["sim", "--json", "--channels", "2", "--state", state];
+    place.run(&other).assert_failed(1, "failed");
+    let none = ["sim", "--json", "--channels", "4", "--state", "new"];
+    place.run(&none).assert_failed(2, "usage");
+}
+
+#[test]
 fn meters_are_found_set_up_and_collected() {
     let place = Place::new();
     let air = meters(&place, "2");

@@ -105,33 +105,61 @@ async fn end_of(
     mut state: CalibrationState,
     on_progress: &mut (dyn FnMut(&CaptureState) + Send),
 ) -> Result<CalibrationState, CalibrateError> {
-    let mut windows = 0;
-    let mut heard = Instant::now();
+    let mut watch = Watch::new(request, Instant::now());
     loop {
+        let capture = watch.hear(&state, Instant::now())?;
+        on_progress(capture);
+        if capture.outcome == CaptureOutcome::Applied {
+            return Ok(state);
+        }
+        state = next(session, watch.heard).await?;
+    }
+}
+
+/// What is known of a capture that is waited for.
+struct Watch {
+    channel: u8,
+    step: CalibrationStep,
+    /// Windows that it had when it last had more.
+    windows: u32,
+    /// When that was heard.
+    heard: Instant,
+}
+
+impl Watch {
+    fn new(request: &Calibrate, now: Instant) -> Self {
+        Self {
+            channel: request.channel,
+            step: request.step,
+            windows: 0,
+            heard: now,
+        }
+    }
+
+    /// Takes what the meter says; returns the capture while it runs and when it was applied.
+    fn hear<'a>(
+        &mut self,
+        state: &'a CalibrationState,
+        now: Instant,
+    ) -> Result<&'a CaptureState, CalibrateError> {
         let ours = |capture: &&CaptureState| {
-            (capture.channel, capture.step) == (request.channel, request.step)
-                && capture.windows >= windows
+            (capture.channel, capture.step) == (self.channel, self.step)
+                && capture.windows >= self.windows
         };
         let capture = state.capture.as_ref().filter(ours);
         let capture = capture.ok_or(CalibrateError::Lost)?;
-        on_progress(capture);
-        match capture.outcome {
-            CaptureOutcome::Applied => return Ok(state),
-            CaptureOutcome::Refused => {
-                return Err(CalibrateError::Refused {
-                    step: capture.step,
-                    reason: capture.reason.as_str().to_owned(),
-                });
-            }
-            CaptureOutcome::Running if capture.windows > windows => {
-                (windows, heard) = (capture.windows, Instant::now());
-            }
-            CaptureOutcome::Running if heard.elapsed() >= PATIENCE => {
-                return Err(CalibrateError::Stalled);
-            }
-            CaptureOutcome::Running => {}
+        if capture.outcome == CaptureOutcome::Refused {
+            return Err(CalibrateError::Refused {
+                step: capture.step,
+                reason: capture.reason.as_str().to_owned(),
+            });
         }
-        state = next(session, heard).await?;
+        if capture.windows > self.windows {
+            (self.windows, self.heard) = (capture.windows, now);
+        } else if capture.outcome == CaptureOutcome::Running && now - self.heard >= PATIENCE {
+            return Err(CalibrateError::Stalled);
+        }
+        Ok(capture)
     }
 }
 
@@ -145,5 +173,51 @@ async fn next(session: &Session, heard: Instant) -> Result<CalibrationState, Cli
             }
             other => return other,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn running(windows: u32) -> CalibrationState {
+        CalibrationState {
+            version: 0,
+            utc_ms: 0,
+            can_undo: false,
+            channels: Default::default(),
+            capture: Some(CaptureState {
+                channel: 1,
+                step: CalibrationStep::NoLoad,
+                windows,
+                windows_needed: 150,
+                outcome: CaptureOutcome::Running,
+                reason: Default::default(),
+            }),
+        }
+    }
+
+    #[test]
+    fn a_capture_that_stands_still_is_given_up_and_a_slow_one_is_not() {
+        let request = Calibrate {
+            channel: 1,
+            step: CalibrationStep::NoLoad,
+            seconds: 30,
+            voltage_mv: None,
+            power_mw: None,
+            resistive: false,
+            utc_ms: 0,
+        };
+        let begun = Instant::now();
+        let at = |seconds: u64| begun + Duration::from_secs(seconds);
+        let mut watch = Watch::new(&request, begun);
+        for (seconds, windows) in [(0, 0), (29, 0), (29, 1), (58, 1), (58, 2), (87, 2)] {
+            let said = running(windows);
+            let heard = watch.hear(&said, at(seconds));
+            assert_eq!(heard.unwrap().windows, windows);
+        }
+        let said = running(2);
+        let stalled = watch.hear(&said, at(88));
+        assert!(matches!(stalled, Err(CalibrateError::Stalled)));
     }
 }

@@ -64,10 +64,11 @@ pub(crate) struct Calibrate {
     #[arg(long, value_name = "W", group = "step", value_parser = parse_watts)]
     watts: Option<u32>,
     /// What the reference meter says of the voltage, 50 to 500 V [default: the voltage stays as it is]
-    #[arg(long, value_name = "V", requires = "watts", value_parser = parse_volts)]
+    // What is required is not asked for where something else excludes it, so that must be excluded too.
+    #[arg(long, value_name = "V", requires = "watts", conflicts_with_all = ["no_load", "undo", "show"], value_parser = parse_volts)]
     volts: Option<u32>,
     /// The load is a motor or electronics: the phase stays as it is
-    #[arg(long, requires = "watts")]
+    #[arg(long, requires = "watts", conflicts_with_all = ["no_load", "undo", "show"])]
     not_resistive: bool,
     /// Goes back to the calibration before; twice is forth again
     #[arg(long, group = "step", conflicts_with_all = ["channel", "seconds"])]

@@ -108,7 +108,7 @@ fn told(capture: &CaptureState) -> String {
 fn way_back(name: &str) -> String {
     // A name with spaces is to be pasted as it stands.
     let quote = if name.contains(' ') { "'" } else { "" };
-    format!("`ofmon calibrate {quote}{name}{quote} --undo` goes back to the calibration before.")
+    format!("`ofmon calibrate {quote}{name}{quote} --undo` takes the last step back.")
 }
 
 /// What was changed in a meter.

@@ -14,8 +14,8 @@ const ANSWER_BYTES_MAX: u64 = 256;
 
 const NEEDED: &str = "\
 Needed are a resistive load of 500 to 3,000 W, such as a kettle or a heater, and a plug-in or other reference
-meter that shows its volts and watts. The meter measures on meanwhile, what does not fit is refused, and each step
-can be taken back. Ctrl-C ends this at any time.";
+meter that shows its volts and watts. The meter measures on meanwhile, what does not fit is refused, and the last
+step can be taken back. Ctrl-C ends this at any time.";
 
 const NO_LOAD: &str = "\
 Step 1 of 2: switch off everything behind this transformer, what is on standby too.";

@@ -197,11 +197,11 @@ impl ChangeView {
     fn rows(&self) -> Vec<Vec<String>> {
         let row = |figure: Figure| {
             let change = match figure {
-                Figure::Voltage => format!("{:+.2} %", self.voltage_change_percent),
-                Figure::Current => format!("{:+.2} %", self.current_change_percent),
+                Figure::Voltage => format!("{} %", signed(self.voltage_change_percent, 2)),
+                Figure::Current => format!("{} %", signed(self.current_change_percent, 2)),
                 Figure::Phase | Figure::Noise | Figure::NoLoad => {
                     let change = figure.of(&self.after) - figure.of(&self.before);
-                    format!("{change:+.0$}", figure.decimals())
+                    signed(change, figure.decimals())
                 }
             };
             vec![
@@ -213,6 +213,15 @@ impl ChangeView {
             ]
         };
         Figure::ALL.map(row).into()
+    }
+}
+
+/// Writes a change with its sign; one that is rounded away has none of its own.
+fn signed(change: f64, decimals: usize) -> String {
+    let text = format!("{change:+.decimals$}");
+    match text.strip_prefix('-') {
+        Some(size) if size.bytes().all(|byte| matches!(byte, b'0' | b'.')) => format!("+{size}"),
+        _ => text,
     }
 }
 
@@ -266,5 +275,16 @@ impl Figure {
 
     fn text(self, channel: &ChannelCalibration) -> String {
         format!("{:.1$}", self.of(channel), self.decimals())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_that_is_rounded_away_is_not_negative() {
+        let said = [-0.004, -0.006, 0.004, 1.234].map(|change| signed(change, 2));
+        assert_eq!(said, ["+0.00", "-0.01", "+0.00", "+1.23"]);
     }
 }

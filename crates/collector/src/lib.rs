@@ -6,6 +6,7 @@
 //! | [`client`] | the device API from the collector's side: authenticated, bounded, distrustful |
 //! | [`setup`] | a fresh meter gets its token |
 //! | [`collect`] | one visit at a meter: blocks, events, clock, acknowledgement |
+//! | [`calibrate`] | one step of a calibration: begun, waited for, told of |
 //! | [`store`] | blocks as they came, in SQLite; readings, energies and series derived from them |
 //! | [`time_line`] | from boots and anchors to UTC with bounds: a pure function |
 //! | [`thingsboard`] | the client of a ThingsBoard server |
@@ -18,6 +19,7 @@
 //! synchronously, the network asynchronously, and no lock on the store is held while the network is waited for.
 #![forbid(unsafe_code)]
 
+pub mod calibrate;
 pub mod client;
 pub mod clock;
 pub mod collect;

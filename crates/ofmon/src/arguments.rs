@@ -73,6 +73,8 @@ pub(crate) enum Command {
     Setup(commands::setup::Setup),
     /// Fetches what meters recorded since the last time
     Collect(commands::collect::Collect),
+    /// Holds a channel of a meter against a known load, step by step
+    Calibrate(commands::calibrate::Calibrate),
     /// Says where data lies and how much there is
     Status(commands::status::Status),
     /// Lists the meters that were set up or collected

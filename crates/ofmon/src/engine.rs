@@ -8,7 +8,7 @@ use std::{path::PathBuf, sync::Arc, time::Instant};
 use anyhow::{Context as _, Result};
 use collector::{
     WallClock,
-    client::{Client, ClientError},
+    client::{Client, ClientError, Session},
     collect::{self, Collected},
     meters::NearbyMeter,
     secrets::{Secret, Secrets},
@@ -309,6 +309,23 @@ impl Engine {
         on_progress: &OnProgress,
         collected: &mut Collected,
     ) -> Result<()> {
+        let session = self.session_at(device, meter).await?;
+        let mut on_step =
+            |progress: collect::Progress| on_progress(device, progress.done, progress.total);
+        let (came, ended) =
+            collect::collect(&self.store, &session, &self.clock, &mut on_step).await;
+        *collected = came;
+        Ok(ended?)
+    }
+
+    /// Begins a session with a meter that is known and in range; it needs the engine no longer.
+    pub(crate) async fn session(&self, device: DeviceId) -> Result<Session> {
+        let in_range = self.in_range()?;
+        let meter = in_range.into_iter().find(|meter| meter.device == device);
+        self.session_at(device, meter).await
+    }
+
+    async fn session_at(&self, device: DeviceId, meter: Option<NearbyMeter>) -> Result<Session> {
         let token: Option<Secret> = self.secrets.lock().await.token(device).cloned();
         let token = token.with_context(|| {
             Problem::new(
@@ -324,13 +341,12 @@ impl Engine {
                 "`ofmon scan` lists what is",
             )
         })?;
-        let session = Client::new(&meter.url)?.session(device, token.reveal());
-        let mut on_step =
-            |progress: collect::Progress| on_progress(device, progress.done, progress.total);
-        let (came, ended) =
-            collect::collect(&self.store, &session, &self.clock, &mut on_step).await;
-        *collected = came;
-        Ok(ended?)
+        Ok(Client::new(&meter.url)?.session(device, token.reveal()))
+    }
+
+    /// Returns the clock of the collector.
+    pub(crate) fn clock(&self) -> WallClock {
+        self.clock
     }
 
     /// Finds meters by id or name among those that are known.

@@ -7,8 +7,8 @@ use std::{error::Error as StdError, fmt, io};
 
 use axum::http::StatusCode;
 use collector::{
-    client::ClientError, meters::MetersError, secrets::SecretsError, setup::SetupError,
-    store::StoreError, sync::SyncError, thingsboard::ServerError,
+    calibrate::CalibrateError, client::ClientError, meters::MetersError, secrets::SecretsError,
+    setup::SetupError, store::StoreError, sync::SyncError, thingsboard::ServerError,
 };
 use serde::Serialize;
 
@@ -251,6 +251,9 @@ fn classify(cause: &(dyn StdError + 'static)) -> Option<(Kind, &'static str)> {
             ClientError::Refused => {
                 "it was set up anew, or by someone else: a factory reset at the meter and `ofmon setup` make it yours"
             }
+            ClientError::Answered { code, .. } if code == "busy" => {
+                "`ofmon calibrate METER --show` tells how far it is"
+            }
             _ => "",
         };
         return Some((error.kind().into(), hint));
@@ -260,6 +263,16 @@ fn classify(cause: &(dyn StdError + 'static)) -> Option<(Kind, &'static str)> {
         return match error {
             collector::Error::Store(error) => classify(error),
             collector::Error::Client(error) => classify(error),
+            other => Some((other.kind().into(), "")),
+        };
+    }
+    if let Some(error) = cause.downcast_ref::<CalibrateError>() {
+        return match error {
+            CalibrateError::Client(error) => classify(error),
+            CalibrateError::Lost | CalibrateError::Stalled => Some((
+                error.kind().into(),
+                "`ofmon calibrate METER --show` tells what is in force",
+            )),
             other => Some((other.kind().into(), "")),
         };
     }

@@ -76,6 +76,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<()> {
         Command::Scan(command) => command.run(context).await,
         Command::Setup(command) => command.run(context).await,
         Command::Collect(command) => command.run(context).await,
+        Command::Calibrate(command) => command.run(context).await,
         Command::Status(command) => command.run(context),
         Command::Devices(command) => command.run(context),
         Command::Readings(command) => command.run(context),

@@ -11,7 +11,10 @@ use protocol::{
     authentication::{
         ANSWER_MAC_HEADER, Authorization, BODY_HASH_HEADER, BodyHash, Key, Mac, Nonce,
     },
-    messages::{Acknowledge, Anchored, Clock, Config, Events, Health, Info, Live},
+    messages::{
+        Acknowledge, Anchored, Calibrate, CalibrationState, Clock, Config, Events, Health, Info,
+        Live,
+    },
 };
 use reqwest::{Method, Response, StatusCode, header::AUTHORIZATION};
 use serde::{Serialize, de::DeserializeOwned};
@@ -86,6 +89,22 @@ impl Session {
     /// [`ClientError`].
     pub async fn config(&self) -> Result<Config, ClientError> {
         self.get("/api/v1/config").await
+    }
+
+    /// Reads which calibration is in force and how far a capture is.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn calibration(&self) -> Result<CalibrationState, ClientError> {
+        self.get("/api/v1/calibrate").await
+    }
+
+    /// Begins a step of a calibration, or takes the last one back; returns at once with what is in force then.
+    ///
+    /// # Errors
+    /// [`ClientError`]; where the connection broke, the step may have begun.
+    pub async fn calibrate(&self, request: &Calibrate) -> Result<CalibrationState, ClientError> {
+        self.post("/api/v1/calibrate", request).await
     }
 
     /// Reads a page of events from a number on.

@@ -1,6 +1,7 @@
 //! A made-up meter: the device API over axum, written from its description, with everything it says changeable.
 
 use std::{
+    collections::VecDeque,
     convert::Infallible,
     io,
     sync::{Arc, Mutex, MutexGuard},
@@ -29,8 +30,8 @@ use protocol::{
     frame::{FrameHeader, MAC_BYTES},
     limits::{BLOCK_BYTES_MAX, EVENTS_PER_ANSWER},
     messages::{
-        Acknowledge, Anchored, Clock, Config, ErrorAnswer, ErrorBody, Events, Health, Info, Live,
-        Setup,
+        Acknowledge, Anchored, Calibrate, CalibrationState, Clock, Config, ErrorAnswer, ErrorBody,
+        Events, Health, Info, Live, Setup,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -108,6 +109,10 @@ pub(crate) struct Inner {
     pub(crate) liar: Option<Liar>,
     /// Changes a page of events.
     pub(crate) event_liar: Option<fn(u64) -> Events>,
+    /// What is said of the calibration, one after the other and the last for ever; `None` breaks the connection.
+    pub(crate) calibrations: VecDeque<Option<CalibrationState>>,
+    /// What was asked to be calibrated.
+    pub(crate) calibrate: Vec<Calibrate>,
     /// Counts requests.
     pub(crate) requests: u32,
     nonces: u64,
@@ -141,6 +146,8 @@ impl Meter {
             cut_setup: false,
             liar: None,
             event_liar: None,
+            calibrations: VecDeque::new(),
+            calibrate: Vec::new(),
             requests: 0,
             nonces: 0,
         }));
@@ -355,6 +362,11 @@ impl Inner {
                 self.acknowledged = Some(acknowledge.next);
                 Outcome::Json(200, b"{}".to_vec())
             }
+            ("GET", "/api/v1/calibrate") => self.next_calibration(),
+            ("POST", "/api/v1/calibrate") => {
+                self.calibrate.push(parsed(body));
+                self.next_calibration()
+            }
             _ => {
                 let (status, body) = refusal(404, "not_found");
                 Outcome::Json(status, body)
@@ -424,6 +436,14 @@ impl Inner {
             boot: 1,
             uptime_ms: self.uptime_ms,
         }
+    }
+
+    fn next_calibration(&mut self) -> Outcome {
+        let next = match self.calibrations.len() {
+            1 => self.calibrations[0].clone(),
+            _ => self.calibrations.pop_front().unwrap(),
+        };
+        next.as_ref().map_or(Outcome::Cut, ok)
     }
 
     fn blocks(&self, from: u64, bytes_max: u64) -> Outcome {

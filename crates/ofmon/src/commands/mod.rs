@@ -1,6 +1,7 @@
 //! The commands, one a file: arguments with their help, and what is done.
 
 pub(crate) mod account;
+pub(crate) mod calibrate;
 pub(crate) mod collect;
 pub(crate) mod demo;
 pub(crate) mod demo_report;

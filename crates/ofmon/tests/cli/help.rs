@@ -2,9 +2,21 @@
 
 use crate::program::{Place, files};
 
-const COMMANDS: [&str; 13] = [
-    "demo", "sim", "scan", "setup", "collect", "status", "devices", "readings", "export", "login",
-    "logout", "sync", "serve",
+const COMMANDS: [&str; 14] = [
+    "demo",
+    "sim",
+    "scan",
+    "setup",
+    "collect",
+    "calibrate",
+    "status",
+    "devices",
+    "readings",
+    "export",
+    "login",
+    "logout",
+    "sync",
+    "serve",
 ];
 
 #[test]

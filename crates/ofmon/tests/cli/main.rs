@@ -1,5 +1,6 @@
 //! The program as its users run it: the real binary, real files, real sockets on loopback.
 
+mod calibrate;
 mod help;
 mod program;
 mod recording;

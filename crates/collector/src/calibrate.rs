@@ -39,6 +39,8 @@ pub enum CalibrateError {
     Refused {
         /// The step.
         step: CalibrationStep,
+        /// The meter's word for programs.
+        code: String,
         /// The meter's sentence for people.
         reason: String,
     },
@@ -151,6 +153,7 @@ impl Watch {
         if capture.outcome == CaptureOutcome::Refused {
             return Err(CalibrateError::Refused {
                 step: capture.step,
+                code: capture.code.as_str().to_owned(),
                 reason: capture.reason.as_str().to_owned(),
             });
         }
@@ -192,6 +195,7 @@ mod tests {
                 windows,
                 windows_needed: 150,
                 outcome: CaptureOutcome::Running,
+                code: Default::default(),
                 reason: Default::default(),
             }),
         }

@@ -55,6 +55,24 @@ pub(crate) enum Failed {
     Storage,
 }
 
+impl Failed {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => refusal.code(),
+            Self::Storage => "storage",
+        }
+    }
+}
+
+impl core::fmt::Display for Failed {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Refused(refusal) => refusal.fmt(formatter),
+            Self::Storage => formatter.write_str("the flash did not take it"),
+        }
+    }
+}
+
 impl Session {
     /// Begins a capture of so many seconds.
     pub(crate) fn new(
@@ -124,19 +142,14 @@ impl Session {
 
     pub(crate) fn state(&self) -> CaptureState {
         let mut reason = heapless::String::new();
+        let mut code = heapless::String::new();
         let outcome = match self.ended {
             None => CaptureOutcome::Running,
             Some(Ok(())) => CaptureOutcome::Applied,
             Some(Err(failed)) => {
-                // The longest reason fits; what would not is left out.
-                let _ = match failed {
-                    Failed::Refused(refusal) => {
-                        core::fmt::write(&mut reason, format_args!("{refusal}"))
-                    }
-                    Failed::Storage => {
-                        core::fmt::write(&mut reason, format_args!("the flash did not take it"))
-                    }
-                };
+                // The longest word and sentence fit; what would not is left out.
+                let _ = code.push_str(failed.code());
+                let _ = core::fmt::write(&mut reason, format_args!("{failed}"));
                 CaptureOutcome::Refused
             }
         };
@@ -146,6 +159,7 @@ impl Session {
             windows: self.capture.windows(),
             windows_needed: self.needed,
             outcome,
+            code,
             reason,
         }
     }

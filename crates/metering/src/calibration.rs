@@ -46,6 +46,25 @@ pub enum Refusal {
     OutOfRange,
 }
 
+impl Refusal {
+    /// Returns a stable word for programs.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::TooShort => "too_short",
+            Self::NoVoltage => "no_voltage",
+            Self::Clipped => "clipped",
+            Self::Reversed => "reversed",
+            Self::Unsteady => "unsteady",
+            Self::TooSmall => "too_small",
+            Self::WrongLoad => "wrong_load",
+            Self::NotResistive => "not_resistive",
+            Self::LoadPresent => "load_present",
+            Self::OutOfRange => "out_of_range",
+        }
+    }
+}
+
 impl core::fmt::Display for Refusal {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         formatter.write_str(match self {

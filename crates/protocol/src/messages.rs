@@ -267,6 +267,8 @@ pub struct CaptureState {
     pub windows_needed: u32,
     /// What became of it.
     pub outcome: CaptureOutcome,
+    /// Why it was refused, as a stable word; empty otherwise.
+    pub code: String<24>,
     /// Why it was refused, as a plain sentence; empty otherwise.
     pub reason: String<96>,
 }

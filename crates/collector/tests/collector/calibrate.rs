@@ -25,9 +25,9 @@ const LOAD: Calibrate = Calibrate {
 
 /// What a meter says in the middle of a capture that so far has `windows` of 150.
 fn saying(version: u16, windows: u32, outcome: CaptureOutcome) -> CalibrationState {
-    let reason = match outcome {
-        CaptureOutcome::Refused => "the load changed meanwhile",
-        CaptureOutcome::Running | CaptureOutcome::Applied => "",
+    let (code, reason) = match outcome {
+        CaptureOutcome::Refused => ("unsteady", "the load changed meanwhile"),
+        CaptureOutcome::Running | CaptureOutcome::Applied => ("", ""),
     };
     CalibrationState {
         capture: Some(CaptureState {
@@ -36,6 +36,7 @@ fn saying(version: u16, windows: u32, outcome: CaptureOutcome) -> CalibrationSta
             windows,
             windows_needed: 150,
             outcome,
+            code: code.try_into().unwrap(),
             reason: reason.try_into().unwrap(),
         }),
         ..idle(version)
@@ -105,7 +106,7 @@ async fn a_capture_that_does_not_fit_fails_with_the_reason_of_the_meter() {
     let error = calibrated(LOAD, said).await.0.unwrap_err();
     assert_eq!(error.kind(), Kind::Failed);
     assert!(
-        matches!(&error, CalibrateError::Refused { step: CalibrationStep::Load, reason } if reason == "the load changed meanwhile"),
+        matches!(&error, CalibrateError::Refused { step: CalibrationStep::Load, code, reason } if code == "unsteady" && reason == "the load changed meanwhile"),
         "{error:?}"
     );
 }

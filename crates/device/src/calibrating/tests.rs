@@ -172,9 +172,10 @@ fn a_capture_that_does_not_fit_changes_nothing_and_says_why() {
         current_a: 5.0,
     };
     feed.run(&mut meter, 2);
-    let mut refused = |request: Calibrate, reason: &str| {
+    let mut refused = |request: Calibrate, code: &str, reason: &str| {
         meter.calibrate(&request, 0).unwrap();
         feed.run(&mut meter, 35);
+        assert_eq!(meter.calibration().capture.unwrap().code.as_str(), code);
         assert_eq!(outcome(&meter), (CaptureOutcome::Refused, reason.into()));
         assert_eq!(meter.calibration().channels, nominal);
         assert_eq!(meter.calibration().version, 0);
@@ -185,13 +186,14 @@ fn a_capture_that_does_not_fit_changes_nothing_and_says_why() {
     };
     refused(
         too_much,
+        "wrong_load",
         "voltage or power are off by more than a fifth of what was said",
     );
     let no_load = Calibrate {
         step: CalibrationStep::NoLoad,
         ..LOAD
     };
-    refused(no_load, "a load is on");
+    refused(no_load, "load_present", "a load is on");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! | [`identity`] | device id, store id, sequence numbers |
 //! | [`reading`] | what a meter records every interval |
 //! | [`block`] | readings packed with a CRC: the unit of transfer and of storage |
+//! | [`segment`] | readings packed as tightly as they go: what is to lie on flash for months |
 //! | [`frame`] | blocks in an authenticated stream |
 //! | [`event`] | starts, anchors, losses, changes: the numbered event log |
 //! | [`authentication`] | keys, request and answer MACs |
@@ -24,6 +25,7 @@ pub mod identity;
 pub mod limits;
 pub mod messages;
 pub mod reading;
+pub mod segment;
 pub mod varint;
 
 pub use identity::{DeviceId, Seq, StoreId};

@@ -12,9 +12,9 @@
 //! | [`rows`], [`limits`] | the committed table: what is applied, and how far off it may be |
 //! | [`signal`], [`shapes`] | waveforms and their exact energy |
 //! | [`sampler`] | front-end models |
-//! | [`unit`] | a meter: front end, transformer, calibration |
+//! | [`mod@unit`] | a meter: front end, transformer, calibration |
 //! | [`run`](mod@run) | a signal through a meter and its rivals |
-//! | [`bench`] | rows on meters |
+//! | [`mod@bench`] | rows on meters |
 //! | [`rivals`], [`compare`] | the methods of others, on the same pairs |
 //! | [`parallel`] | all cores |
 //! | [`long`] | a day without a load, a day with gaps |

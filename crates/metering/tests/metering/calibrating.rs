@@ -140,6 +140,25 @@ fn two_minutes_at_in_find_gain_to_a_thousandth_and_phase_to_a_twentieth_of_a_deg
 }
 
 #[test]
+fn a_large_skew_is_not_taken_for_a_small_gain() {
+    // 4.5 degrees: what shows as active power is 0.3 % less than what flows.
+    let late = FrontEnd {
+        skew_us: 250.0,
+        ..REAL
+    };
+    let start = NOMINAL.calibration();
+    let found = late
+        .capture(start, 5.0, 0.0, 60)
+        .solve_load(&start, &KETTLE)
+        .expect("a load");
+    let gain = f64::from(found.current_na_per_code)
+        / f64::from(late.calibration().current_na_per_code)
+        - 1.0;
+    assert!(gain.abs() < 1e-3, "{gain}");
+    assert!((found.current_skew_ns - 250_000).abs() < 2_000, "{found:?}");
+}
+
+#[test]
 fn a_second_round_changes_next_to_nothing() {
     let start = NOMINAL.calibration();
     let once = REAL

@@ -5,11 +5,16 @@ use std::{
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
     time::Duration,
 };
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+/// Longest time that a command may take: a calibration is the slowest.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A fresh place: data directory and simulated air of a test.
 pub(crate) struct Place {
@@ -84,9 +89,25 @@ impl Place {
         command
     }
 
-    /// Runs a command to its end.
+    /// Runs a command to its end; one that has none is killed after two minutes, and its code is -1.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
-        let output = self.command(arguments).output().unwrap();
+        let mut command = self.command(arguments);
+        let child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let process = child.id().to_string();
+        let (ended, end) = mpsc::channel::<()>();
+        let watch = thread::spawn(move || {
+            if end.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                let mut kill = Command::new("kill");
+                kill.args(["-KILL", &process]).status().unwrap();
+            }
+        });
+        let output = child.wait_with_output().unwrap();
+        drop(ended);
+        watch.join().unwrap();
         Ended {
             code: output.status.code().unwrap_or(-1),
             printed: String::from_utf8(output.stdout).unwrap(),

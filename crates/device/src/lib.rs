@@ -16,6 +16,7 @@ pub mod access;
 pub mod board;
 mod calibrating;
 pub mod http;
+mod live;
 pub mod meter;
 mod recorder;
 pub mod settings;

@@ -102,6 +102,7 @@ impl Channel {
         let span = self.clock.stamp(pairs.len() as u64, end_us);
         if self.owed_until_us.is_some() {
             self.pairs_end_us = span.time_us(pairs.len(), HALF_Q15);
+            self.input.restart();
             self.skip_to(self.pairs_end_us, output);
             return;
         }

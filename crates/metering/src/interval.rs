@@ -70,8 +70,9 @@ impl IntervalStage {
 
     /// Changes the limit of the gate; what it has not decided on is decided by the old one.
     pub(crate) fn recalibrate(&mut self, config: &ChannelConfig) {
-        let passed = self.gate.close();
-        self.count(passed);
+        if let Some(passed) = self.gate.close() {
+            self.count(passed);
+        }
         self.gate.set_limit(config.calibration.no_load_mw);
     }
 
@@ -144,8 +145,7 @@ impl IntervalStage {
     }
 
     fn close(&mut self, end_us: u64) -> Interval {
-        if !self.gate.is_empty() {
-            let passed = self.gate.close();
+        if let Some(passed) = self.gate.close() {
             self.count(passed);
         }
         let quantum_pj = i128::from(self.quantum_pj);

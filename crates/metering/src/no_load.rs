@@ -36,11 +36,6 @@ impl Gate {
         SPAN_US - self.length_us
     }
 
-    /// Whether no time was added since the span before was closed.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.length_us == 0
-    }
-
     /// Energy that is not decided on yet, in pJ.
     pub(crate) fn undecided_pj(&self) -> i128 {
         self.energy_pj
@@ -50,11 +45,17 @@ impl Gate {
     pub(crate) fn add(&mut self, energy_pj: i128, length_us: u64) -> Option<Passed> {
         self.energy_pj += energy_pj;
         self.length_us += length_us;
-        (self.length_us >= SPAN_US).then(|| self.close())
+        if self.length_us < SPAN_US {
+            return None;
+        }
+        self.close()
     }
 
-    /// Closes the span and returns what passes of it.
-    pub(crate) fn close(&mut self) -> Passed {
+    /// Closes the span and returns what passes of it; `None` where no time was added.
+    pub(crate) fn close(&mut self) -> Option<Passed> {
+        if self.length_us == 0 {
+            return None;
+        }
         let energy_pj = core::mem::take(&mut self.energy_pj);
         let length_us = core::mem::take(&mut self.length_us);
         let limit_uw = if self.open {
@@ -66,10 +67,10 @@ impl Gate {
         let limit_pj2 = u128::from(limit_uw).pow(2) * u128::from(length_us) * u128::from(SPAN_US);
         let magnitude_pj = energy_pj.unsigned_abs().min(1 << 60);
         self.open = magnitude_pj.pow(2) >= limit_pj2;
-        Passed {
+        Some(Passed {
             energy_pj: if self.open { energy_pj } else { 0 },
             is_load: self.open,
-        }
+        })
     }
 }
 
@@ -89,8 +90,8 @@ mod tests {
 
     fn span(gate: &mut Gate, power_w: i128, length_us: u64) -> bool {
         gate.add(power_w * 1_000_000 * i128::from(length_us), length_us)
-            .unwrap_or_else(|| gate.close())
-            .is_load
+            .or_else(|| gate.close())
+            .is_some_and(|passed| passed.is_load)
     }
 
     #[test]
@@ -118,6 +119,13 @@ mod tests {
         let passed = gate.add(load_pj, 6 * S).expect("the span is full");
         assert_eq!(passed.energy_pj, load_pj + 7);
         assert_eq!(gate.undecided_pj(), 0);
-        assert!(Gate::new(0).close().is_load, "no limit counts everything");
+        assert!(span(&mut Gate::new(0), 0, S), "no limit counts everything");
+    }
+
+    #[test]
+    fn nothing_is_decided_on_no_time() {
+        let mut gate = Gate::new(4_000);
+        assert_eq!(gate.close(), None);
+        assert!(!span(&mut gate, 3, 10 * S), "the gate stayed closed");
     }
 }

@@ -140,6 +140,14 @@ fn a_calibration_is_applied_kept_over_a_restart_and_taken_back() {
     assert!((power_w(&meter, 0) - 1_150.0).abs() < 2.0);
     assert!((power_w(&meter, 1) - 1_150.0).abs() > 2.0);
 
+    let last = protocol::Seq(meter.next().0 - 1);
+    let mut block = [0; protocol::limits::BLOCK_BYTES_MAX];
+    let length = meter.store().read_block(last, &mut block).unwrap().unwrap();
+    let block = protocol::block::Block::parse(&block[..length]).unwrap();
+    assert_eq!(block.header().calibration, 1, "readings name it");
+    // The change fell into the fourth interval, and a block is of one calibration.
+    assert_eq!(block.range().start, 3);
+
     let flash = meter.recorder.store.into_flash();
     let store = FlashStore::mount(flash)
         .map_err(|(error, _)| error)

@@ -1,15 +1,17 @@
-//! The flash: operations, faults and counters.
+//! The flash: operations, power and faults.
 
-use std::{collections::BTreeSet, io, path::Path};
+use std::{collections::BTreeMap, io, ops::Range, path::Path};
 
 use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash, check_erase, check_read,
     check_write,
 };
+use rand::{SeedableRng, seq::index};
+use rand_pcg::Pcg64Mcg;
 
 use crate::{
-    PAGE_BYTES, SECTOR_BYTES, Torn,
-    image::{ERASED, Image},
+    Counters, Fault, Latency, PAGE_BYTES, SECTOR_BYTES, Torn,
+    image::{ERASED_SECTOR, Image},
     torn::{is_programmed, sets_a_bit},
 };
 
@@ -52,25 +54,6 @@ impl From<NorFlashErrorKind> for NorError {
     }
 }
 
-/// What was done to a flash since it was made or [`Nor::reset_counters`] was called.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Operations: page programs and sector erases.
-    pub operations: u64,
-    /// Page programs.
-    pub programs: u64,
-    /// Bytes programmed.
-    pub programmed_bytes: u64,
-    /// Erases of each sector.
-    pub erases: Vec<u32>,
-    /// Bytes read.
-    pub read_bytes: u64,
-    /// Programmed bytes in which a cleared bit would have had to be set; a correct store has none.
-    pub violations: u64,
-    /// Bytes programmed although they were not erased; a store that programs each byte once has none.
-    pub reprogrammed_bytes: u64,
-}
-
 #[derive(Clone, Copy, Debug)]
 struct Cut {
     operations_left: u64,
@@ -85,7 +68,8 @@ pub struct Nor {
     powered: bool,
     cut: Option<Cut>,
     writes_fail: bool,
-    dead_sectors: BTreeSet<usize>,
+    faults: BTreeMap<usize, Fault>,
+    latency: Latency,
     counters: Counters,
 }
 
@@ -96,7 +80,7 @@ impl Nor {
     /// When `capacity_bytes` is no multiple of a sector.
     #[must_use]
     pub fn new(capacity_bytes: usize) -> Self {
-        Self::from_bytes(vec![ERASED; capacity_bytes])
+        Self::from_image(Image::erased(capacity_bytes))
     }
 
     /// Makes a flash in memory that holds `bytes`.
@@ -105,7 +89,7 @@ impl Nor {
     /// When their length is no multiple of a sector.
     #[must_use]
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self::from_image(Image::in_memory(bytes))
+        Self::from_image(Image::in_memory(&bytes))
     }
 
     /// Opens a flash that lies in a file; makes an erased one where there is no file.
@@ -121,28 +105,36 @@ impl Nor {
     }
 
     fn from_image(image: Image) -> Self {
-        let length = image.bytes().len();
-        assert!(
-            length.is_multiple_of(SECTOR_BYTES),
-            "a flash is whole sectors"
-        );
+        let counters = Counters::of(image.sectors());
         Self {
             image,
             powered: true,
             cut: None,
             writes_fail: false,
-            dead_sectors: BTreeSet::new(),
-            counters: Counters {
-                erases: vec![0; length / SECTOR_BYTES],
-                ..Counters::default()
-            },
+            faults: BTreeMap::new(),
+            latency: Latency::default(),
+            counters,
         }
     }
 
-    /// Returns everything that lies on the flash.
+    /// Copies the flash as it lies, with its faulty sectors and its latency, into one in memory that has power, plans no
+    /// cut and counts from 0.
+    ///
+    /// The two share each sector until one of them changes it, so that a copy costs little and a test can begin again
+    /// from the same state a thousand times.
     #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        self.image.bytes()
+    pub fn snapshot(&self) -> Self {
+        Self {
+            faults: self.faults.clone(),
+            latency: self.latency,
+            ..Self::from_image(self.image.copy())
+        }
+    }
+
+    /// Returns a copy of everything that lies on the flash.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        self.image.to_vec()
     }
 
     /// Returns what was done so far.
@@ -151,13 +143,20 @@ impl Nor {
         &self.counters
     }
 
-    /// Begins to count anew.
+    /// Begins to count anew, the busy time too.
     pub fn reset_counters(&mut self) {
-        let sectors = self.counters.erases.len();
-        self.counters = Counters {
-            erases: vec![0; sectors],
-            ..Counters::default()
-        };
+        self.counters = Counters::of(self.image.sectors());
+    }
+
+    /// Sets how long operations take from here on.
+    pub fn set_latency(&mut self, latency: Latency) {
+        self.latency = latency;
+    }
+
+    /// Returns how long the chip was busy since its counters began, in whole µs.
+    #[must_use]
+    pub fn busy_us(&self) -> u64 {
+        self.counters.busy_ns / 1000
     }
 
     /// Cuts power at an operation: 0 is the next one. `seed` draws what [`Torn::Random`] leaves.
@@ -186,9 +185,9 @@ impl Nor {
         self.writes_fail = fail;
     }
 
-    /// Makes a sector refuse programs and erases for good; it can still be read.
-    pub fn kill_sector(&mut self, sector: usize) {
-        self.dead_sectors.insert(sector);
+    /// Makes a sector fail for good, in place of how it failed before; it can still be read.
+    pub fn break_sector(&mut self, sector: usize, fault: Fault) {
+        self.faults.insert(sector, fault);
     }
 
     /// Flips the bits of `mask` in the byte at `offset`, as ageing does.
@@ -199,8 +198,32 @@ impl Nor {
     /// # Panics
     /// When `offset` is beyond the flash.
     pub fn flip(&mut self, offset: usize, mask: u8) -> Result<(), NorError> {
-        let byte = self.image.bytes()[offset] ^ mask;
+        let byte = self.image.within_sector(offset, 1)[0] ^ mask;
         self.replace(offset, &[byte])
+    }
+
+    /// Flips `count` different bits that `seed` draws from the bytes of `range`; returns the offset of the byte of each.
+    ///
+    /// # Errors
+    /// [`NorError::File`] where the file below cannot be written.
+    ///
+    /// # Panics
+    /// When `range` has fewer bits or ends beyond the flash.
+    pub fn flip_random(
+        &mut self,
+        range: Range<usize>,
+        count: usize,
+        seed: u64,
+    ) -> Result<Vec<usize>, NorError> {
+        let mut random = Pcg64Mcg::seed_from_u64(seed);
+        let bits = index::sample(&mut random, range.len() * 8, count);
+        let mut offsets = Vec::with_capacity(count);
+        for bit in bits {
+            let offset = range.start + bit / 8;
+            self.flip(offset, 1 << (bit % 8))?;
+            offsets.push(offset);
+        }
+        Ok(offsets)
     }
 
     fn replace(&mut self, at: usize, bytes: &[u8]) -> Result<(), NorError> {
@@ -209,30 +232,55 @@ impl Nor {
             .map_err(|error| NorError::File(error.kind()))
     }
 
-    /// Does one operation, or what a cut leaves of it.
-    fn operate(&mut self, at: usize, after: &[u8], erase: bool) -> Result<(), NorError> {
-        if self.writes_fail || self.dead_sectors.contains(&(at / SECTOR_BYTES)) {
+    /// Tells whether the flash begins an operation there at all.
+    fn check_accepts(&self, at: usize) -> Result<(), NorError> {
+        let refuses = self.faults.get(&(at / SECTOR_BYTES)) == Some(&Fault::Refuses);
+        if self.writes_fail || refuses {
             return Err(NorError::WriteFailed);
         }
+        Ok(())
+    }
+
+    /// Does one operation, or what a cut and the fault of the sector leave of it.
+    fn operate(&mut self, at: usize, after: &[u8], erase: bool) -> Result<(), NorError> {
         self.counters.operations += 1;
-        match &mut self.cut {
-            Some(cut) if cut.operations_left == 0 => {
-                let before = &self.image.bytes()[at..at + after.len()];
-                let left = cut.torn.leaves(before, after, erase, cut.seed);
-                self.powered = false;
-                self.replace(at, &left)?;
-                return Err(NorError::PowerOff);
+        let cut = match &mut self.cut {
+            Some(cut) if cut.operations_left == 0 => Some(*cut),
+            Some(cut) => {
+                cut.operations_left -= 1;
+                None
             }
-            Some(cut) => cut.operations_left -= 1,
-            None => {}
+            None => None,
+        };
+        let fault = self.faults.get(&(at / SECTOR_BYTES));
+        if cut.is_none() && fault.is_none() {
+            return self.replace(at, after);
         }
-        self.replace(at, after)
+        let before = self.image.within_sector(at, after.len());
+        let mut left = cut.map_or_else(
+            || after.to_vec(),
+            |cut| cut.torn.leaves(before, after, erase, cut.seed),
+        );
+        if let Some(fault) = fault {
+            fault.restore(before, &mut left, at % SECTOR_BYTES, erase);
+        }
+        self.powered = cut.is_none();
+        self.replace(at, &left)?;
+        self.check_power()
+    }
+
+    fn erase_sector(&mut self, at: usize) -> Result<(), NorError> {
+        self.check_accepts(at)?;
+        self.counters.erases[at / SECTOR_BYTES] += 1;
+        self.counters.busy_ns += self.latency.erase_sector_ns;
+        self.operate(at, &ERASED_SECTOR, true)
     }
 
     fn program_page(&mut self, at: usize, bytes: &[u8]) -> Result<(), NorError> {
+        self.check_accepts(at)?;
         let mut after = [0; PAGE_BYTES];
         let after = &mut after[..bytes.len()];
-        let old = &self.image.bytes()[at..at + bytes.len()];
+        let old = self.image.within_sector(at, bytes.len());
         for ((after, &old), &new) in after.iter_mut().zip(old).zip(bytes) {
             *after = old & new;
             self.counters.violations += u64::from(sets_a_bit(old, new));
@@ -240,6 +288,7 @@ impl Nor {
         }
         self.counters.programs += 1;
         self.counters.programmed_bytes += bytes.len() as u64;
+        self.counters.busy_ns += self.latency.program_ns(bytes.len());
         self.operate(at, after, false)
     }
 
@@ -258,14 +307,15 @@ impl ReadNorFlash for Nor {
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NorError> {
         check_read(self, offset, bytes.len())?;
         self.check_power()?;
-        let at = offset as usize;
-        bytes.copy_from_slice(&self.image.bytes()[at..at + bytes.len()]);
+        self.image.read(offset as usize, bytes);
+        self.counters.reads += 1;
+        self.counters.busy_ns += self.latency.read_ns(bytes.len());
         self.counters.read_bytes += bytes.len() as u64;
         Ok(())
     }
 
     fn capacity(&self) -> usize {
-        self.image.bytes().len()
+        self.image.sectors() * SECTOR_BYTES
     }
 }
 
@@ -277,8 +327,7 @@ impl NorFlash for Nor {
         check_erase(self, from, to)?;
         for at in (from as usize..to as usize).step_by(SECTOR_BYTES) {
             self.check_power()?;
-            self.operate(at, &[ERASED; SECTOR_BYTES], true)?;
-            self.counters.erases[at / SECTOR_BYTES] += 1;
+            self.erase_sector(at)?;
         }
         Ok(())
     }

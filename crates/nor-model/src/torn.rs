@@ -10,7 +10,8 @@ use crate::image::ERASED;
 pub enum Torn {
     /// Nothing of it reached the flash.
     Untouched,
-    /// Any value: noise, a finished beginning, or some of the bits.
+    /// Something between, drawn by a seed: noise, a finished beginning with old bytes or noise behind it, or some of the
+    /// bits. A program still only clears bits, in the bytes it was to program; an erase leaves any value in its sector.
     Random,
     /// All of it reached the flash; only the caller never learned.
     Complete,
@@ -30,10 +31,11 @@ impl Torn {
     }
 }
 
-/// Draws one of the shapes that real chips leave: noise, a finished beginning, or single bits unfinished.
+/// Draws one of the shapes that real chips leave: noise, a finished beginning with something behind it, or single bits
+/// unfinished.
 fn random(before: &[u8], after: &[u8], erase: bool, seed: u64) -> Vec<u8> {
     let mut random = Pcg64Mcg::seed_from_u64(seed);
-    let shape = random.random_range(0..4u8);
+    let shape = random.random_range(0..5u8);
     let finished = random.random_range(0..=before.len());
     let mut bytes: Vec<u8> = (before.iter().zip(after).enumerate())
         .map(|(index, (&before, &after))| match shape {
@@ -46,8 +48,8 @@ fn random(before: &[u8], after: &[u8], erase: bool, seed: u64) -> Vec<u8> {
                 before & !arrived | after & arrived
             }
             _ if index < finished => after,
-            _ if index < finished + 4 => random.random(),
-            _ => before,
+            3 if index >= finished + 4 => before,
+            _ => random.random(),
         })
         .collect();
     if !erase {

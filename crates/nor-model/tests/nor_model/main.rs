@@ -1,7 +1,12 @@
 //! What a store may rely on, and what it must expect.
 
+mod faults;
+mod latency;
+mod measures;
+mod snapshots;
+
 use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
-use nor_model::{Nor, NorError, SECTOR_BYTES, Torn};
+use nor_model::{Fault, Nor, NorError, SECTOR_BYTES, Torn};
 
 fn read(nor: &mut Nor, at: u32, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
@@ -78,6 +83,53 @@ fn a_torn_erase_hits_its_sector_only_and_differs_by_seed() {
     assert!(distinct.len() > 8);
 }
 
+/// Programs all of a page to 0, or erases a sector that is 0, with cuts of many seeds; returns what each left.
+fn torn(erase: bool) -> Vec<Vec<u8>> {
+    let cut = |seed| {
+        let mut nor = Nor::from_bytes(vec![if erase { 0 } else { 0xff }; SECTOR_BYTES]);
+        nor.cut_at(0, Torn::Random, seed);
+        let cut = match erase {
+            true => nor.erase(0, SECTOR_BYTES as u32),
+            false => nor.write(0, &[0; 256]),
+        };
+        assert_eq!(cut, Err(NorError::PowerOff));
+        nor.bytes()[..if erase { SECTOR_BYTES } else { 256 }].to_vec()
+    };
+    (0..400).map(cut).collect()
+}
+
+#[test]
+fn a_torn_operation_can_leave_old_bytes_or_noise_behind_its_finished_beginning() {
+    for erase in [false, true] {
+        let (old, new) = if erase { (0, 0xff) } else { (0xff, 0) };
+        let (mut only_old, mut some_noise, mut only_noise) = (0, 0, 0);
+        for left in torn(erase) {
+            let finished = left.iter().take_while(|&&byte| byte == new).count();
+            let rest = &left[finished..];
+            if finished < 16 || rest.len() < 16 {
+                continue;
+            }
+            let noise = rest.iter().filter(|&&byte| byte != old).count();
+            match noise {
+                0 => only_old += 1,
+                1..=4 => some_noise += 1,
+                _ if noise * 10 > rest.len() * 9 => only_noise += 1,
+                _ => panic!("{noise} bytes of noise in {}", rest.len()),
+            }
+        }
+        for count in [only_old, some_noise, only_noise] {
+            assert!(count > 20, "{only_old} {some_noise} {only_noise}");
+        }
+    }
+}
+
+#[test]
+fn a_torn_erase_can_leave_any_value() {
+    let left = torn(true).concat();
+    let values: std::collections::BTreeSet<u8> = left.into_iter().collect();
+    assert_eq!(values.len(), 256);
+}
+
 #[test]
 fn a_dead_flash_keeps_what_it_holds() {
     let mut nor = Nor::new(2 * SECTOR_BYTES);
@@ -87,7 +139,7 @@ fn a_dead_flash_keeps_what_it_holds() {
     assert_eq!(nor.erase(0, 4096), Err(NorError::WriteFailed));
     assert_eq!(read(&mut nor, 0, 8), [1, 1, 1, 1, 255, 255, 255, 255]);
     nor.fail_writes(false);
-    nor.kill_sector(0);
+    nor.break_sector(0, Fault::Refuses);
     assert_eq!(nor.write(4, &[0; 4]), Err(NorError::WriteFailed));
     assert_eq!(nor.write(4096, &[0; 4]), Ok(()));
 }

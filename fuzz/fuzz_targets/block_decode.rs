@@ -10,7 +10,7 @@ fuzz_target!(|bytes: &[u8]| {
     if bytes.len() >= 60 {
         let mut sealed = bytes.to_vec();
         let length = sealed.len();
-        sealed[..3].copy_from_slice(b"OB\0");
+        sealed[..3].copy_from_slice(b"OB\x01");
         sealed[4..8].copy_from_slice(&(length as u32).to_le_bytes());
         let crc = CRC.checksum(&sealed[..length - 4]);
         sealed[length - 4..].copy_from_slice(&crc.to_le_bytes());
@@ -22,7 +22,10 @@ fn check(bytes: &[u8]) {
     let Ok(block) = Block::parse(bytes) else {
         return;
     };
-    let readings = block.readings().count() as u64;
+    let readings: u64 = block
+        .readings()
+        .map(|reading| u64::from(reading.span))
+        .sum();
     let stated = block.range().end - block.range().start;
     assert_eq!(
         readings,

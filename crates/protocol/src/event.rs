@@ -2,16 +2,50 @@
 //!
 //! On flash an event is: number, boot, uptime in ms, kind and the kind's fields, all as varints in the order of the
 //! declarations below. In JSON it is `{"number":…,"boot":…,"uptime_ms":…,"what":{"anchor":{…}}}`.
+//!
+//! | kind | event | fields |
+//! |---|---|---|
+//! | 0 | started | reason, next number |
+//! | 1 | anchor | UTC in ms (signed), uncertainty in ms |
+//! | 2 | lost | first number, count, channels *n*, then *n* times import and export in mJ |
+//! | 3 | set up | – |
+//! | 4 | configuration changed | version |
+//! | 5 | storage fault | – |
+//! | 6 | calibrated | version, UTC in ms (signed), channels *n*, then *n* times nV a code, nA a code, skew in ns (signed), noise in nA, no-load limit in mW |
 
+use heapless::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     identity::Seq,
+    limits::CHANNELS_MAX,
+    messages::ChannelCalibration,
+    reading::{RegisterSet, Registers},
     varint::{read, read_signed, write, write_signed},
 };
 
 /// Bytes that an event takes on flash at the most.
-pub const EVENT_BYTES_MAX: usize = 64;
+pub const EVENT_BYTES_MAX: usize = {
+    // Number, boot, uptime and kind.
+    let head = U64_BYTES_MAX + U32_BYTES_MAX + U64_BYTES_MAX + 1;
+    // First number, count and number of channels; import and export of each.
+    let lost = 2 * U64_BYTES_MAX + 1 + CHANNELS_MAX * 2 * U64_BYTES_MAX;
+    // Version, date and number of channels; four words and the no-load limit of each.
+    let channel = 4 * U32_BYTES_MAX + U16_BYTES_MAX;
+    let calibrated = U16_BYTES_MAX + U64_BYTES_MAX + 1 + CHANNELS_MAX * channel;
+    // All other kinds have two fields.
+    head + if lost > calibrated { lost } else { calibrated }
+};
+/// Bytes that an event takes in JSON without white space at the most.
+pub const EVENT_JSON_BYTES_MAX: usize = 606;
+
+/// Bytes of the longest varint of each width, signed or not.
+const U16_BYTES_MAX: usize = 3;
+const U32_BYTES_MAX: usize = 5;
+const U64_BYTES_MAX: usize = 10;
+
+/// Scale of one channel, as where a meter is calibrated.
+pub type ChannelScale = ChannelCalibration;
 
 /// Why a meter started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +64,7 @@ pub enum ResetReason {
 }
 
 /// One entry of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// Counts events of a store from 0.
     pub number: u64,
@@ -43,7 +77,7 @@ pub struct Event {
 }
 
 /// What an event tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
     /// The meter started; the next reading gets number `next`.
@@ -66,6 +100,9 @@ pub enum What {
         first: Seq,
         /// How many.
         count: u64,
+        /// Energy of what was lost, one entry a channel; empty where it is not known.
+        #[serde(with = "energy_json")]
+        energy: RegisterSet,
     },
     /// The meter got its access token.
     SetUp,
@@ -76,10 +113,14 @@ pub enum What {
     },
     /// The store could not write; readings may be missing after this.
     StorageFault,
-    /// The calibration changed; readings of this version follow.
+    /// A calibration took effect; readings of this version follow.
     Calibrated {
-        /// Version that is now in force.
+        /// Version that is now in force; 0 is the scale of the meter's parts.
         version: u16,
+        /// When it was made, in milliseconds since 1970 in UTC; 0 where no date is known.
+        utc_ms: i64,
+        /// One entry a channel; empty for the scale of the parts where that is not known.
+        channels: Vec<ChannelScale, CHANNELS_MAX>,
     },
 }
 
@@ -103,10 +144,10 @@ impl Event {
         write(to, at, self.number)?;
         write(to, at, self.boot.into())?;
         write(to, at, self.uptime_ms)?;
-        match self.what {
+        match &self.what {
             What::Started { reason, next } => {
                 write(to, at, 0)?;
-                write(to, at, reason as u64)?;
+                write(to, at, *reason as u64)?;
                 write(to, at, next.0)
             }
             What::Anchor {
@@ -114,23 +155,41 @@ impl Event {
                 uncertainty_ms,
             } => {
                 write(to, at, 1)?;
-                write_signed(to, at, utc_ms)?;
-                write(to, at, uncertainty_ms.into())
+                write_signed(to, at, *utc_ms)?;
+                write(to, at, (*uncertainty_ms).into())
             }
-            What::Lost { first, count } => {
+            What::Lost {
+                first,
+                count,
+                energy,
+            } => {
                 write(to, at, 2)?;
                 write(to, at, first.0)?;
-                write(to, at, count)
+                write(to, at, *count)?;
+                write(to, at, energy.len() as u64)?;
+                energy.iter().try_for_each(|channel| {
+                    write(to, at, channel.import_mj)?;
+                    write(to, at, channel.export_mj)
+                })
             }
             What::SetUp => write(to, at, 3),
             What::ConfigChanged { version } => {
                 write(to, at, 4)?;
-                write(to, at, version.into())
+                write(to, at, (*version).into())
             }
             What::StorageFault => write(to, at, 5),
-            What::Calibrated { version } => {
+            What::Calibrated {
+                version,
+                utc_ms,
+                channels,
+            } => {
                 write(to, at, 6)?;
-                write(to, at, version.into())
+                write(to, at, (*version).into())?;
+                write_signed(to, at, *utc_ms)?;
+                write(to, at, channels.len() as u64)?;
+                channels
+                    .iter()
+                    .try_for_each(|channel| write_scale(to, at, channel))
             }
         }
     }
@@ -171,6 +230,7 @@ impl Event {
                 2 => What::Lost {
                     first: Seq(read(from, at)?),
                     count: read(from, at)?,
+                    energy: read_each(from, at, read_energy)?,
                 },
                 3 => What::SetUp,
                 4 => What::ConfigChanged {
@@ -179,9 +239,84 @@ impl Event {
                 5 => What::StorageFault,
                 6 => What::Calibrated {
                     version: read(from, at)?.try_into().ok()?,
+                    utc_ms: read_signed(from, at)?,
+                    channels: read_each(from, at, read_scale)?,
                 },
                 _ => return None,
             },
         })
+    }
+}
+
+/// Reads a number of channels and as many entries.
+fn read_each<T>(
+    from: &[u8],
+    at: &mut usize,
+    read_one: fn(&[u8], &mut usize) -> Option<T>,
+) -> Option<Vec<T, CHANNELS_MAX>> {
+    let mut each = Vec::new();
+    for _ in 0..read(from, at)? {
+        each.push(read_one(from, at)?).ok()?;
+    }
+    Some(each)
+}
+
+fn read_energy(from: &[u8], at: &mut usize) -> Option<Registers> {
+    Some(Registers {
+        import_mj: read(from, at)?,
+        export_mj: read(from, at)?,
+    })
+}
+
+fn write_scale(to: &mut [u8], at: &mut usize, scale: &ChannelScale) -> Option<()> {
+    write(to, at, scale.voltage_nv_per_code.into())?;
+    write(to, at, scale.current_na_per_code.into())?;
+    write_signed(to, at, scale.current_skew_ns.into())?;
+    write(to, at, scale.current_noise_na.into())?;
+    write(to, at, scale.no_load_mw.into())
+}
+
+fn read_scale(from: &[u8], at: &mut usize) -> Option<ChannelScale> {
+    Some(ChannelScale {
+        voltage_nv_per_code: read(from, at)?.try_into().ok()?,
+        current_na_per_code: read(from, at)?.try_into().ok()?,
+        current_skew_ns: read_signed(from, at)?.try_into().ok()?,
+        current_noise_na: read(from, at)?.try_into().ok()?,
+        no_load_mw: read(from, at)?.try_into().ok()?,
+    })
+}
+
+/// Energies in JSON: one `{"import_mj":…,"export_mj":…}` a channel.
+mod energy_json {
+    use serde::{Deserializer, Serializer};
+
+    use super::*;
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(remote = "Registers")]
+    struct Fields {
+        import_mj: u64,
+        export_mj: u64,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(transparent)]
+    struct Energy(#[serde(with = "Fields")] Registers);
+
+    pub(super) fn serialize<S: Serializer>(
+        energy: &RegisterSet,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(energy.iter().map(|&channel| Energy(channel)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<RegisterSet, D::Error> {
+        let channels = Vec::<Energy, CHANNELS_MAX>::deserialize(deserializer)?;
+        Ok(channels
+            .into_iter()
+            .map(|Energy(channel)| channel)
+            .collect())
     }
 }

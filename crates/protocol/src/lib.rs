@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`identity`] | device id, store id, sequence numbers |
 //! | [`reading`] | what a meter records every interval |
+//! | [`merge`] | making readings coarser |
+//! | [`run`] | what readings of one boot and configuration have in common |
 //! | [`block`] | readings packed with a CRC: the unit of transfer and of storage |
 //! | [`segment`] | readings packed as tightly as they go: what is to lie on flash for months |
 //! | [`frame`] | blocks in an authenticated stream |
@@ -23,10 +25,13 @@ pub mod event;
 pub mod frame;
 pub mod identity;
 pub mod limits;
+pub mod merge;
 pub mod messages;
 pub mod reading;
+pub mod run;
 pub mod segment;
 pub mod varint;
 
 pub use identity::{DeviceId, Seq, StoreId};
-pub use reading::{ChannelReading, Flags, Reading, Registers};
+pub use reading::{ChannelReading, Extremes, Flags, Packed, Reading, Registers, Tier};
+pub use run::{Run, RunParams};

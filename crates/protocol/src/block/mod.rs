@@ -6,30 +6,34 @@
 //! | offset | bytes | field |
 //! |---|---|---|
 //! | 0 | 2 | magic `OB` |
-//! | 2 | 1 | format: 0 |
+//! | 2 | 1 | format: 1 |
 //! | 3 | 1 | kind: 0 readings, 1 never existed, 2 lost |
 //! | 4 | 4 | length of the whole block |
 //! | 8 | 6 | device id |
 //! | 14 | 1 | channels, 1 to 3 |
-//! | 15 | 1 | zero |
+//! | 15 | 1 | coding: 0 differences; 1, 2, 3 packed at [tier](crate::reading::Tier) 0, 1, 2; zero for the other kinds |
 //! | 16 | 8 | store id |
 //! | 24 | 8 | first sequence number |
-//! | 32 | 4 | count, at least 1 |
+//! | 32 | 4 | count of the sequence numbers covered, at least 1 |
 //! | 36 | 4 | boot |
-//! | 40 | 8 | uptime at the end of the first reading, ms |
-//! | 48 | 4 | interval, ms |
-//! | 52 | 2 | power unit, mW |
+//! | 40 | 8 | uptime at the end of the first number's interval, ms |
+//! | 48 | 4 | interval of one number, 1,000 to 900,000 ms |
+//! | 52 | 2 | power unit, 100 or 1000 mW |
 //! | 54 | 2 | calibration version |
 //! | 56 | 16 × channels | import and export registers before the first reading, mJ |
 //! | … | … | payload |
 //! | end − 4 | 4 | CRC-32 (ISO-HDLC) of all before |
 //!
-//! Payload of readings (format 0), per reading and channel: the differences to the reading before it (the first one: to
+//! Payload of differences, per reading and channel: the differences to the reading before it (the first one: to
 //! [`ChannelReading::default`](crate::reading::ChannelReading)) of energy, reactive power, voltage, current and frequency as zigzag varints, then a
-//! status byte: 0 where coverage and flags are as before, else 1 and both as varints. Payload of a loss: import and
-//! export in mJ per channel as varints. *Never existed* has none.
+//! status byte: 0 where coverage and flags are as before, else 1 and both as varints. Packed payload: the stream of a run
+//! as in [`segment`](crate::segment), whose spans add up to the count. Payload of a loss: import and export in mJ per
+//! channel as varints. *Never existed* has none.
 //!
-//! Format 0 is unreleased and may change.
+//! A coarse reading that stands for the numbers from `a` to `a + span − 1` ends at the uptime of the header +
+//! (`a + span − 1 − first`) × interval.
+//!
+//! Format 1 is the first that was released, and does not change.
 
 mod channel;
 mod reader;
@@ -44,13 +48,13 @@ use crate::{
 
 pub use channel::{read_channel, write_channel};
 pub use reader::{Block, Readings, stated_length};
-pub use writer::{Full, Writer, write_lost, write_never_existed};
+pub use writer::{Full, Writer, write_lost, write_never_existed, write_packed};
 
 /// The checksum of blocks and of everything else that lies on flash.
 pub const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 
 const MAGIC: [u8; 2] = *b"OB";
-const FORMAT: u8 = 0;
+const FORMAT: u8 = 1;
 const FIXED_BYTES: usize = 56;
 const REGISTER_BYTES: usize = 16;
 const CRC_BYTES: usize = 4;
@@ -80,9 +84,9 @@ pub struct Header {
     pub first: Seq,
     /// The boot whose uptime counts.
     pub boot: u32,
-    /// Uptime at the end of the first reading, in ms; the n-th ends n intervals later.
+    /// Uptime at the end of the first number's interval, in ms; the n-th after it ends n intervals later.
     pub uptime_ms: u64,
-    /// Length of each interval in ms.
+    /// Length of the interval of one number in ms.
     pub interval_ms: u32,
     /// Unit of power in mW.
     pub power_unit_mw: u16,
@@ -101,7 +105,7 @@ pub enum BlockError {
     TooLong,
     /// The magic is another.
     NotABlock,
-    /// A format or kind that this version does not know.
+    /// A format, kind or coding that this version does not know.
     Unsupported,
     /// The CRC does not match.
     Corrupt,

@@ -8,8 +8,10 @@ use super::{
 };
 use crate::{
     identity::{DeviceId, Seq, StoreId},
-    limits::{BLOCK_BYTES_MAX, CHANNELS_MAX, INTERVAL_MS},
-    reading::{ChannelReading, Channels, Reading, RegisterSet, Registers, quantum_mj},
+    limits::{BLOCK_BYTES_MAX, CHANNELS_MAX},
+    reading::{ChannelReading, Packed, Reading, RegisterSet, Registers, Tier},
+    run::RunParams,
+    segment::{Models, RunReader},
     varint,
 };
 
@@ -18,6 +20,8 @@ use crate::{
 pub struct Block<'a> {
     header: Header,
     kind: Kind,
+    /// How readings are packed; `None` for differences and for blocks without readings.
+    packed: Option<Tier>,
     count: u32,
     payload: &'a [u8],
 }
@@ -45,6 +49,11 @@ impl<'a> Block<'a> {
             2 => Kind::Lost,
             _ => return Err(BlockError::Unsupported),
         };
+        let packed = match (kind, body[15]) {
+            (_, 0) => None,
+            (Kind::Readings, coding) => Some(Tier::of(coding - 1).ok_or(BlockError::Unsupported)?),
+            _ => return Err(BlockError::OutOfRange),
+        };
         let channels = usize::from(body[14]);
         let payload_at = FIXED_BYTES + channels * REGISTER_BYTES;
         if !(1..=CHANNELS_MAX).contains(&channels) || payload_at > body.len() {
@@ -71,10 +80,11 @@ impl<'a> Block<'a> {
         let block = Self {
             header,
             kind,
+            packed,
             count: le_u32(body, 32),
             payload: &body[payload_at..],
         };
-        block.check(body[15]).ok_or(BlockError::OutOfRange)?;
+        block.check().ok_or(BlockError::OutOfRange)?;
         Ok(block)
     }
 
@@ -97,14 +107,9 @@ impl<'a> Block<'a> {
     }
 
     /// Holds every field to its range and walks the payload once.
-    fn check(&self, reserved: u8) -> Option<()> {
+    fn check(&self) -> Option<()> {
         let header = &self.header;
-        let known_unit = matches!(header.power_unit_mw, 100 | 1000);
-        let fields = reserved == 0
-            && self.count >= 1
-            && INTERVAL_MS.contains(&header.interval_ms)
-            && known_unit;
-        fields.then_some(())?;
+        (self.count >= 1 && self.params().is_in_range()).then_some(())?;
         let duration_ms = u64::from(self.count) * u64::from(header.interval_ms);
         header.first.0.checked_add(self.count.into())?;
         header.uptime_ms.checked_add(duration_ms)?;
@@ -112,16 +117,42 @@ impl<'a> Block<'a> {
             Kind::NeverExisted => self.payload.is_empty().then_some(()),
             Kind::Lost => self.lost_energy().map(drop),
             Kind::Readings => {
-                let mut at = 0;
-                let mut previous = [ChannelReading::default(); CHANNELS_MAX];
-                for _ in 0..self.count {
-                    for channel in &mut previous[..header.registers.len()] {
-                        *channel = read_channel(self.payload, &mut at, channel)?;
-                    }
+                let mut source = self.source()?;
+                let mut numbers = 0;
+                // Each step takes bytes, or is one of a bounded number.
+                while numbers < self.count {
+                    numbers = source.next(self.payload)?.span.checked_add(numbers)?;
                 }
-                (at == self.payload.len()).then_some(())
+                (numbers == self.count && source.is_at_end(self.payload)).then_some(())
             }
         }
+    }
+
+    fn params(&self) -> RunParams {
+        RunParams {
+            interval_ms: self.header.interval_ms,
+            power_unit_mw: self.header.power_unit_mw,
+            calibration: self.header.calibration,
+        }
+    }
+
+    /// What walks through the payload of readings.
+    fn source(&self) -> Option<Source<'a>> {
+        let channels = self.header.registers.len();
+        Some(match self.packed {
+            None => Source::Differences {
+                at: 0,
+                last: [ChannelReading::default(); CHANNELS_MAX],
+                channels,
+            },
+            Some(tier) => Source::Packed(RunReader::new(
+                self.payload,
+                Models::new(),
+                tier,
+                channels,
+                &self.params(),
+            )?),
+        })
     }
 
     /// Returns what is common to all readings.
@@ -134,6 +165,12 @@ impl<'a> Block<'a> {
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// Returns how coarse the block's readings are; full resolution for a block without readings.
+    #[must_use]
+    pub fn tier(&self) -> Tier {
+        self.packed.unwrap_or(Tier::Full)
     }
 
     /// Returns the sequence numbers that the block covers.
@@ -166,27 +203,62 @@ impl<'a> Block<'a> {
     pub fn readings(&self) -> Readings<'_> {
         Readings {
             block: self,
-            at: 0,
-            index: 0,
-            channels: self
-                .header
-                .registers
-                .iter()
-                .map(|_| ChannelReading::default())
-                .collect(),
+            source: (self.kind == Kind::Readings)
+                .then(|| self.source())
+                .flatten(),
+            numbers: 0,
             registers: self.header.registers.clone(),
         }
     }
 }
 
-/// Yields the readings of a checked block.
-#[derive(Clone, Debug)]
+/// Yields the readings of a checked block. It owns the odds of packed readings, about 20 kB: made for a PC.
+#[derive(Debug)]
 pub struct Readings<'a> {
     block: &'a Block<'a>,
-    at: usize,
-    index: u32,
-    channels: Channels,
+    /// `None` where there are no readings.
+    source: Option<Source<'a>>,
+    /// Sequence numbers that the readings so far stand for.
+    numbers: u32,
     registers: RegisterSet,
+}
+
+/// Where readings come from.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nothing here allocates, and few iterators are alive at a time"
+)]
+enum Source<'a> {
+    Differences {
+        at: usize,
+        last: [ChannelReading; CHANNELS_MAX],
+        channels: usize,
+    },
+    Packed(RunReader<'a, Models>),
+}
+
+impl Source<'_> {
+    fn next(&mut self, payload: &[u8]) -> Option<Packed> {
+        match self {
+            Self::Differences { at, last, channels } => {
+                let reading = &mut last[..*channels];
+                for channel in &mut *reading {
+                    *channel = read_channel(payload, at, channel)?;
+                }
+                Some(Packed::full(reading))
+            }
+            Self::Packed(reader) => reader.next_reading().ok(),
+        }
+    }
+
+    /// Tells whether nothing follows; packed readings have no end of their own.
+    fn is_at_end(&self, payload: &[u8]) -> bool {
+        match self {
+            Self::Differences { at, .. } => *at == payload.len(),
+            Self::Packed(_) => true,
+        }
+    }
 }
 
 impl Iterator for Readings<'_> {
@@ -195,27 +267,28 @@ impl Iterator for Readings<'_> {
     fn next(&mut self) -> Option<Reading> {
         let Block {
             header,
-            kind,
             count,
             payload,
+            ..
         } = self.block;
-        if *kind != Kind::Readings || self.index == *count {
+        if self.numbers == *count {
             return None;
         }
-        let quantum_mj = quantum_mj(header.power_unit_mw, header.interval_ms);
-        for (channel, registers) in self.channels.iter_mut().zip(&mut self.registers) {
-            *channel = read_channel(payload, &mut self.at, channel)?;
-            *registers = registers.advanced(channel.energy_quanta, quantum_mj);
-        }
-        let index = u64::from(self.index);
-        self.index += 1;
+        let reading = self.source.as_mut()?.next(payload)?;
+        reading.advance(&mut self.registers, self.block.params().quantum_mj());
+        let seq = header.first.advanced(self.numbers.into());
+        self.numbers += reading.span;
+        let last = u64::from(self.numbers - 1);
         Some(Reading {
-            seq: header.first.advanced(index),
+            seq,
+            span: reading.span,
             boot: header.boot,
-            uptime_ms: header.uptime_ms + index * u64::from(header.interval_ms),
-            interval_ms: header.interval_ms,
+            uptime_ms: header.uptime_ms + last * u64::from(header.interval_ms),
+            // At most the span of the tier.
+            interval_ms: header.interval_ms * reading.span,
             power_unit_mw: header.power_unit_mw,
-            channels: self.channels.clone(),
+            channels: reading.channels,
+            extremes: reading.extremes,
             registers: self.registers.clone(),
         })
     }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     limits::{BLOCK_BYTES_MAX, CHANNELS_MAX},
-    reading::{ChannelReading, Registers},
+    reading::{ChannelReading, Registers, Tier},
     varint,
 };
 
@@ -108,6 +108,29 @@ impl<'a> Writer<'a> {
         self.buffer[self.at..length].copy_from_slice(&crc.to_le_bytes());
         length
     }
+}
+
+/// Writes a block of `count` numbers whose readings are packed in `stream`, as a
+/// [`RunWriter`](crate::segment::RunWriter) made it; returns its length.
+///
+/// # Errors
+/// [`Full`] where the buffer is too small, or no block is that long.
+pub fn write_packed(
+    buffer: &mut [u8],
+    header: &Header,
+    tier: Tier,
+    count: u32,
+    stream: &[u8],
+) -> Result<usize, Full> {
+    let mut writer = Writer::begin(buffer, header, Kind::Readings)?;
+    let end = writer.at + stream.len();
+    if end + CRC_BYTES > writer.buffer.len().min(BLOCK_BYTES_MAX) {
+        return Err(Full);
+    }
+    writer.buffer[15] = 1 + tier as u8;
+    writer.buffer[writer.at..end].copy_from_slice(stream);
+    (writer.at, writer.count) = (end, count);
+    Ok(writer.finish())
 }
 
 /// Writes a block that says `count` numbers from `header.first` on never existed; returns its length.

@@ -3,41 +3,80 @@
 //! Written from G. N. N. Martin, "Range encoding" (1979), with the carry kept back until it is known, as in I. H. Witten's
 //! and others' arithmetic coders. Encoder and decoder are driven by the same code: what one is told, the other tells.
 
-/// Odds of a bit, learnt: the probability of 0 in 1/2^12, and how often it was seen, up to 15 times.
+/// Odds of a bit, learnt: the probability of 0 in 1/2^12, 1 to 4,095, and how often it was seen, up to 15 times.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Odds(u16);
 
-/// Slowest learning: a sixteenth of the way.
-const RATE_MAX: u16 = 4;
+/// How far the odds go towards a bit, in 1/2^16, by how often one was seen: from a fourth to a nineteenth of the way.
+const RATES: [u32; 16] = {
+    let mut rates = [0; 16];
+    let mut seen = 0;
+    while seen < rates.len() {
+        rates[seen] = (1 << 16) / (seen as u32 + 4);
+        seen += 1;
+    }
+    rates
+};
 
 impl Odds {
-    pub(super) const EVEN: Self = Self(1 << 15);
+    pub(super) const EVEN: Self = Self::of_zero(50);
 
-    /// Probability of 0 in 1/2^12: 15 to 4,081, because the last sixteenth of nothing is nothing.
+    /// Odds at first, by the probability of 0 in percent, 1 to 99.
+    pub(super) const fn of_zero(percent: u16) -> Self {
+        Self(((4_096 * percent as u32 / 100) as u16) << 4)
+    }
+
     fn zero(self) -> u32 {
         u32::from(self.0 >> 4)
     }
 
+    /// Never reaches 0 or 1: a part of what is left is less than all of it.
     fn learn(&mut self, bit: bool) {
-        let (zero, seen) = (self.0 >> 4, self.0 & 15);
-        // Halves at first: the odds of a segment are learnt anew, and most are lopsided.
-        let rate = (seen + 1).min(RATE_MAX);
+        let (zero, seen) = (self.zero(), self.0 & 15);
+        let rate = RATES[usize::from(seen)];
         let zero = if bit {
-            zero - (zero >> rate)
+            zero - ((zero * rate) >> 16)
         } else {
-            zero + ((4_096 - zero) >> rate)
+            zero + (((4_096 - zero) * rate) >> 16)
         };
-        self.0 = zero << 4 | (seen + 1).min(15);
+        self.0 = (zero as u16) << 4 | (seen + 1).min(15);
     }
+}
+
+/// Returns the probability of 0 on which two opinions agree: its odds are the geometric mean of theirs.
+///
+/// Whoever is sure outweighs whoever is not, so a context that was hardly seen does little harm.
+fn agreed(one: Odds, other: Odds) -> u32 {
+    // Below 2^24, times 2^8.
+    let mean = |one: u32, other: u32| ((one * other) << 8).isqrt();
+    let zero = mean(one.zero(), other.zero());
+    let not = mean(4_096 - one.zero(), 4_096 - other.zero());
+    zero * 4_096 / (zero + not)
 }
 
 /// Either side of a code.
 pub(super) trait Coder {
-    /// Codes a bit by its odds and learns: an encoder takes `bit` and returns it, a decoder returns what was coded.
-    fn bit(&mut self, odds: &mut Odds, bit: bool) -> bool;
+    /// Codes a bit by the probability of 0 in 1/2^12, 1 to 4,095: an encoder takes `bit` and returns it, a decoder
+    /// returns what was coded.
+    fn code(&mut self, zero: u32, bit: bool) -> bool;
 
     /// Codes the lowest `count` bits of a value at even odds, up to 32.
     fn raw(&mut self, count: u32, value: u64) -> u64;
+
+    /// Codes a bit by its odds, which learn.
+    fn bit(&mut self, odds: &mut Odds, bit: bool) -> bool {
+        let bit = self.code(odds.zero(), bit);
+        odds.learn(bit);
+        bit
+    }
+
+    /// Codes a bit by two opinions on it, which learn both.
+    fn bit_of_two(&mut self, one: &mut Odds, other: &mut Odds, bit: bool) -> bool {
+        let bit = self.code(agreed(*one, *other), bit);
+        one.learn(bit);
+        other.learn(bit);
+        bit
+    }
 }
 
 const TOP: u32 = 1 << 24;
@@ -140,15 +179,14 @@ impl<'a> Encoder<'a> {
 }
 
 impl Coder for Encoder<'_> {
-    fn bit(&mut self, odds: &mut Odds, bit: bool) -> bool {
-        let bound = (self.position.range >> 12) * odds.zero();
+    fn code(&mut self, zero: u32, bit: bool) -> bool {
+        let bound = (self.position.range >> 12) * zero;
         if bit {
             self.position.low += u64::from(bound);
             self.position.range -= bound;
         } else {
             self.position.range = bound;
         }
-        odds.learn(bit);
         self.normalise();
         bit
     }
@@ -202,8 +240,8 @@ impl<'a> Decoder<'a> {
 }
 
 impl Coder for Decoder<'_> {
-    fn bit(&mut self, odds: &mut Odds, _bit: bool) -> bool {
-        let bound = (self.range >> 12) * odds.zero();
+    fn code(&mut self, zero: u32, _bit: bool) -> bool {
+        let bound = (self.range >> 12) * zero;
         let bit = self.code >= bound;
         if bit {
             self.code -= bound;
@@ -211,7 +249,6 @@ impl Coder for Decoder<'_> {
         } else {
             self.range = bound;
         }
-        odds.learn(bit);
         self.normalise();
         bit
     }
@@ -228,5 +265,42 @@ impl Coder for Decoder<'_> {
             self.normalise();
         }
         value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn odds(zero: u16) -> Odds {
+        Odds(zero << 4)
+    }
+
+    #[test]
+    fn agreed_odds_are_between_two_and_never_certain() {
+        for one in (1..4_096).step_by(13).chain([2, 4_095]) {
+            for other in (1..4_096).step_by(31).chain([2, 4_095]) {
+                let agreed = agreed(odds(one), odds(other));
+                let (low, high) = (u32::from(one.min(other)), u32::from(one.max(other)));
+                // Square roots are rounded down, by less than two parts.
+                assert!((1..=4_095).contains(&agreed), "{one} {other}");
+                assert!(agreed + 2 >= low && agreed <= high + 2, "{one} {other}");
+            }
+        }
+        assert_eq!(agreed(odds(2_048), odds(2_048)), 2_048);
+        assert_eq!(agreed(odds(1_000), odds(3_096)), 2_048);
+    }
+
+    #[test]
+    fn odds_learn_within_their_ends() {
+        for bit in [false, true] {
+            let mut odds = Odds::EVEN;
+            for _ in 0..1_000 {
+                odds.learn(bit);
+            }
+            let zero = odds.zero();
+            let off = if bit { zero } else { 4_096 - zero };
+            assert!((1..20).contains(&off), "{off}");
+        }
     }
 }

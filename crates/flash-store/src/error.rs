@@ -24,11 +24,11 @@ pub enum FormatError {
 pub enum MountError {
     /// It is too small or too large, or its sectors are not parts of 4 KiB.
     Geometry,
-    /// It is erased, or formatting was cut short on an erased flash: there is nothing to lose.
+    /// It is erased, or formatting was cut short: there is nothing to lose.
     Unformatted,
     /// It holds something that is no store, or a store of another version or size.
     Foreign,
-    /// It holds a store that cannot be told apart from a half-erased one.
+    /// It holds a store whose identity is gone, as on a flash that was erased in part.
     Damaged,
     /// The flash failed.
     Flash(NorFlashErrorKind),
@@ -63,17 +63,21 @@ pub enum ConfigError {
     TooLong,
     /// The buffer is shorter than the record.
     BufferTooSmall,
-    /// The record was hit; it stays so until a new one is written, and an older one is not taken for it.
+    /// The record was hit, or the files that hold it; it stays so until a new one is written, or the flash is formatted.
     Damaged,
     /// The flash failed.
     Flash(NorFlashErrorKind),
 }
 
-/// Why a start, an event or an acknowledgement is not on flash.
+/// Why a start, an event, an acknowledgement or a segment is not on flash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteError {
     /// The number is beyond what the store holds.
     OutOfRange,
+    /// The files take nothing more, although room was made.
+    Full,
+    /// The files are damaged and take nothing until the flash is formatted; the journal goes on.
+    Damaged,
     /// The flash failed.
     Flash(NorFlashErrorKind),
 }
@@ -95,3 +99,42 @@ from_fault!(
     ConfigError,
     WriteError
 );
+
+impl From<littlefs::Error> for WriteError {
+    fn from(error: littlefs::Error) -> Self {
+        match error {
+            littlefs::Error::Flash(kind) => Self::Flash(kind),
+            littlefs::Error::NoSpace => Self::Full,
+            _ => Self::Damaged,
+        }
+    }
+}
+
+impl From<littlefs::Error> for FormatError {
+    fn from(error: littlefs::Error) -> Self {
+        match error {
+            littlefs::Error::Flash(kind) => Self::Flash(kind),
+            _ => Self::Geometry,
+        }
+    }
+}
+
+impl core::fmt::Display for MountError {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter.write_str(match self {
+            Self::Geometry => "the flash is too small or too large, or its sectors are not of 4 KiB",
+            Self::Unformatted => {
+                "the flash is erased, or formatting it was cut short: it holds nothing and can be formatted"
+            }
+            Self::Foreign => {
+                "the flash holds something that is no store of this version and size: nothing was changed; \
+                 save it before you format"
+            }
+            Self::Damaged => {
+                "the flash holds a store whose identity is gone, as after an erase in part: nothing was changed; \
+                 save what can be read before you format"
+            }
+            Self::Flash(_) => "the flash failed",
+        })
+    }
+}

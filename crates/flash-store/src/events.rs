@@ -1,17 +1,23 @@
-//! The ring of events.
+//! The ring of events: the newest ones.
 
 use embedded_storage::nor_flash::NorFlash;
-use protocol::event::{EVENT_BYTES_MAX, Event, What};
+use protocol::{
+    event::{EVENT_BYTES_MAX, Event},
+    run::NUMBER_MAX,
+};
 
 use crate::{
-    ReadError, WriteError,
-    entry::{Kind, entry_bytes},
+    WriteError,
     error::Fault,
-    ring::{Place, Ring},
-    run::NUMBER_MAX,
-    sector::{Identity, SECTOR_BYTES},
-    walk::Step,
+    ring::{
+        Place, Ring,
+        entry::{Kind, PAYLOAD_BYTES_MAX, entry_bytes},
+        sector::{Identity, SECTOR_BYTES},
+        walk::Step,
+    },
 };
+
+const _: () = assert!(EVENT_BYTES_MAX <= PAYLOAD_BYTES_MAX);
 
 /// Shortest entry of an event: four one-byte fields.
 const EVENT_ENTRY_BYTES_MIN: u32 = entry_bytes(4) as u32;
@@ -19,7 +25,7 @@ const EVENT_ENTRY_BYTES_MIN: u32 = entry_bytes(4) as u32;
 pub(crate) const TORN_BYTES_MAX: u32 = entry_bytes(EVENT_BYTES_MAX) as u32;
 const SECTOR_EVENTS_MAX: u64 = (SECTOR_BYTES / EVENT_ENTRY_BYTES_MIN) as u64;
 
-/// The numbered events; the oldest go when the ring is full.
+/// The newest events; the oldest go to a file when the ring is full.
 #[derive(Clone, Debug)]
 pub(crate) struct Events {
     pub(crate) ring: Ring,
@@ -37,16 +43,22 @@ impl Events {
         }
     }
 
-    /// Finds the number of the next event; numbers that damage may hide are passed over.
+    /// Finds the number of the next event, at least `floor`; numbers that damage may hide are passed over, all that the ring
+    /// could have held where `has_history` says that there were some.
     pub(crate) fn mount<F: NorFlash>(
         flash: &mut F,
         place: Place,
         identity: Identity,
+        (has_history, floor): (bool, u64),
     ) -> Result<Self, Fault> {
         let mut events = Self::empty(Ring::mount(flash, place, identity)?);
         let Some(newest) = events.ring.newest(flash)? else {
-            let unreadable = events.ring.sectors_with_entries(flash, 0)?;
-            events.next = unreadable * SECTOR_EVENTS_MAX;
+            // Where events lie in files, or a start was counted, an erased ring was not always so.
+            let unreadable = match has_history || floor > 0 {
+                true => place.sectors.into(),
+                false => events.ring.sectors_with_entries(flash, 0)?,
+            };
+            events.next = floor + unreadable * SECTOR_EVENTS_MAX;
             return Ok(events);
         };
         events.next = newest.base.min(NUMBER_MAX);
@@ -71,36 +83,32 @@ impl Events {
             }
         }
         events.next += events.ring.missing() * SECTOR_EVENTS_MAX;
+        events.next = events.next.max(floor);
         Ok(events)
     }
 
-    /// Writes an event and returns its number; durable when it returns.
+    /// Tells whether an event of so many bytes fits without opening the next sector.
+    pub(crate) fn fits(&self, length: usize) -> bool {
+        self.ring.fits(&[length])
+    }
+
+    /// Writes the event with number `next`; durable when it returns.
     pub(crate) fn append<F: NorFlash>(
         &mut self,
         flash: &mut F,
-        boot: u32,
-        uptime_ms: u64,
-        what: What,
-    ) -> Result<u64, WriteError> {
+        event: &[u8],
+    ) -> Result<(), WriteError> {
         let number = self.next;
         if number >= NUMBER_MAX {
             return Err(WriteError::OutOfRange);
         }
-        let event = Event {
-            number,
-            boot,
-            uptime_ms,
-            what,
-        };
-        let mut payload = [0; EVENT_BYTES_MAX];
-        let length = event.write(&mut payload);
         // Also where the flash fails: the event may be there all the same.
         self.next += 1;
-        if !self.ring.fits(&[length]) {
+        if !self.ring.fits(&[event.len()]) {
             self.ring.open(flash, number, &[])?;
         }
-        self.ring.append(flash, Kind::Event, &payload[..length])?;
-        Ok(number)
+        self.ring.append(flash, Kind::Event, event)?;
+        Ok(())
     }
 
     /// Hands the events from number `from` on to `visit`, oldest first, until it returns false.
@@ -109,7 +117,7 @@ impl Events {
         flash: &mut F,
         from: u64,
         visit: &mut dyn FnMut(&Event) -> bool,
-    ) -> Result<(), ReadError> {
+    ) -> Result<(), Fault> {
         let mut opened = match self.ring.locate(flash, from)? {
             Some(opened) => Some(opened),
             None => self.ring.next_from(flash, 0)?,

@@ -1,40 +1,43 @@
 //! Readings, events and settings on NOR flash that survive a power cut at any operation.
 //!
-//! Three rings of sectors share one structure; from the bytes up:
+//! A reading goes into the journal, a ring of raw sectors, and is durable there; some hours of them are packed into a
+//! segment, a file on LittleFS. From the bytes up:
 //!
 //! | module | holds |
 //! |---|---|
-//! | `entry` | what is programmed at once, with a checksum |
-//! | `sector` | header, opening and closing mark of a sector |
-//! | `walk` | the entries of a sector, past what is broken |
-//! | `ring` | opening, appending, finding the ends and the middle |
-//! | `run`, `cursor` | runs and readings as bytes, and one after another |
-//! | `readings`, `blocks` | the ring of readings: written, and read as blocks |
-//! | `events`, `settings` | the other two rings |
-//! | `identify`, `store` | whose flash it is, and the whole |
+//! | `ring` | sectors that are opened in turn and take entries with checksums |
+//! | `identity` | whose store it is |
+//! | `counters`, `events`, `journal` | the three rings |
+//! | `files` | names of the files and small records in them |
+//! | `segments` | packing, finding, serving, merging and giving up segments |
+//! | `archive` | older events in files |
+//! | `settings` | the configuration record in its file |
+//! | `layout`, `mount`, `store` | where everything lies, and the whole |
+//! | [`salvage`] | everything that a damaged flash still holds |
 //!
 //! Why it is as it is: `DESIGN.md`. Every byte: `SPEC.md`.
 #![no_std]
 #![forbid(unsafe_code)]
 
-mod blocks;
-mod cursor;
-mod entry;
+extern crate alloc;
+
+mod archive;
+mod counters;
 mod error;
 mod events;
-mod identify;
+mod files;
+mod identity;
+mod journal;
 mod layout;
-mod readings;
+mod mount;
 mod ring;
-mod run;
-mod sector;
+pub mod salvage;
+mod segments;
 mod settings;
 mod store;
-mod walk;
 
 pub use error::{AppendError, ConfigError, FormatError, MountError, ReadError, WriteError};
 pub use layout::Layout;
-pub use readings::{Appended, Lost};
-pub use run::RunParams;
+pub use protocol::run::RunParams;
 pub use settings::CONFIG_BYTES_MAX;
 pub use store::{FlashStore, Format};

@@ -1,23 +1,32 @@
-//! The store: three rings on one flash.
+//! The store: counters, events and journal on raw flash, segments and settings in files.
+
+use alloc::boxed::Box;
 
 use embedded_storage::nor_flash::NorFlash;
+use littlefs::Littlefs;
 use protocol::{
     ChannelReading, DeviceId, Seq, StoreId,
-    event::{Event, What},
+    event::{EVENT_BYTES_MAX, Event, What},
     limits::CHANNELS_MAX,
-    reading::RegisterSet,
+    reading::{RegisterSet, Tier},
+    run::RunParams,
 };
 
 use crate::{
-    AppendError, Appended, ConfigError, FormatError, Layout, MountError, ReadError, RunParams,
-    WriteError,
-    events::{self, Events},
-    identify::identify,
-    readings::{NewReading, Readings},
-    ring::{Place, Ring},
-    run,
-    sector::{Identity, SECTOR_BYTES, erase},
-    settings::{self, Settings},
+    AppendError, FormatError, Layout, MountError, ReadError, WriteError,
+    archive::Archive,
+    counters::Counters,
+    error::Fault,
+    events::Events,
+    files::{EVENTS, segments},
+    identity::{self, Owner, PASSWORD_BYTES, erase_used},
+    journal::{Journal, NewReading},
+    mount::{Parts, Places, region},
+    ring::{
+        Ring,
+        sector::{Identity, SECTOR_BYTES},
+    },
+    segments::{Due, Index, Loss, Workspace, load},
 };
 
 /// What a fresh store is to be.
@@ -31,48 +40,33 @@ pub struct Format {
     pub channels: u8,
 }
 
-/// Where the rings of a store lie.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Places {
-    pub(crate) settings: Place,
-    pub(crate) events: Place,
-    pub(crate) readings: Place,
-}
-
-impl Places {
-    pub(crate) fn of(layout: &Layout) -> Self {
-        let place = |ring, first_sector, sectors, torn_bytes_max| Place {
-            ring,
-            first_sector,
-            sectors,
-            torn_bytes_max,
-        };
-        let events_at = layout.settings_sectors;
-        let readings_at = events_at + layout.event_sectors;
-        Self {
-            settings: place(1, 0, layout.settings_sectors, settings::TORN_BYTES_MAX),
-            events: place(2, events_at, layout.event_sectors, events::TORN_BYTES_MAX),
-            readings: place(3, readings_at, layout.reading_sectors, run::TORN_BYTES_MAX),
-        }
-    }
-}
-
 /// Everything that a meter keeps.
-#[derive(Debug)]
 pub struct FlashStore<F: NorFlash> {
-    flash: F,
-    layout: Layout,
-    identity: Identity,
-    settings: Settings,
-    events: Events,
-    readings: Readings,
+    pub(crate) flash: F,
+    pub(crate) layout: Layout,
+    pub(crate) owner: Owner,
+    /// Copy of the identity that cannot be read.
+    pub(crate) damaged_copy: Option<u32>,
+    pub(crate) counters: Counters,
+    pub(crate) events: Events,
+    pub(crate) journal: Journal,
+    /// `None` where they cannot be mounted or listed.
+    pub(crate) files: Option<Littlefs>,
+    pub(crate) index: Index,
+    pub(crate) archive: Archive,
+    pub(crate) due: Due,
+    /// A loss that is noted and not yet logged.
+    pub(crate) pending_loss: Option<Loss>,
+    /// Uptime of the last call that said it.
+    pub(crate) uptime_ms: u64,
+    pub(crate) workspace: Box<Workspace>,
 }
 
 impl<F: NorFlash> FlashStore<F> {
     /// Erases the flash and makes an empty store on it.
     ///
     /// # Errors
-    /// [`FormatError`]; the flash may then be erased in part.
+    /// [`FormatError`]; what lay there is then gone, and the flash is as unformatted.
     pub fn format(mut flash: F, format: &Format) -> Result<Self, FormatError> {
         let layout = Layout::of(&flash).ok_or(FormatError::Geometry)?;
         if !(1..=CHANNELS_MAX).contains(&format.channels.into()) {
@@ -84,21 +78,39 @@ impl<F: NorFlash> FlashStore<F> {
             channels: format.channels,
             sectors: layout.total_sectors() as u16,
         };
-        // Settings go first and come last: a store without any is not mounted, so what a cut leaves of the old history
-        // cannot go on.
-        for sector in 0..layout.total_sectors() {
-            erase(&mut flash, sector * SECTOR_BYTES)?;
-        }
-        let places = Places::of(&layout);
-        let settings = Settings::format(&mut flash, places.settings, identity)?;
-        let readings = Ring::empty(places.readings, identity);
-        Ok(Self {
-            flash,
-            layout,
+        let owner = Owner {
             identity,
-            settings,
+            first: 0,
+            boot: 0,
+            password: [0; PASSWORD_BYTES],
+        };
+        identity::begin(&mut flash, &owner)?;
+        for sector in layout.first_counter_sector()..layout.total_sectors() {
+            erase_used(&mut flash, sector)?;
+        }
+        let mut files = Littlefs::format(&mut flash, region(&layout))?;
+        for tier in Tier::ALL {
+            files.make_dir(&mut flash, segments(tier))?;
+        }
+        files.make_dir(&mut flash, EVENTS)?;
+        identity::complete(&mut flash)?;
+        let places = Places::of(&layout);
+        let journal = Ring::empty(places.journal, identity);
+        Ok(Self {
+            counters: Counters::empty(places.counters, identity, owner.boot),
             events: Events::empty(Ring::empty(places.events, identity)),
-            readings: Readings::empty(readings, identity.channels, 0),
+            journal: Journal::empty(journal, identity.channels, owner.first),
+            files: Some(files),
+            index: Index::with_capacity(layout.file_sectors as usize),
+            archive: Archive::default(),
+            due: Due::after(owner.first, identity.channels),
+            pending_loss: None,
+            uptime_ms: 0,
+            workspace: Box::new(Workspace::new()),
+            damaged_copy: None,
+            owner,
+            layout,
+            flash,
         })
     }
 
@@ -107,42 +119,22 @@ impl<F: NorFlash> FlashStore<F> {
     /// # Errors
     /// [`MountError`] and the flash.
     pub fn mount(mut flash: F) -> Result<Self, (MountError, F)> {
-        match Self::parts(&mut flash) {
-            Ok((layout, identity, settings, events, readings)) => Ok(Self {
-                flash,
-                layout,
-                identity,
-                settings,
-                events,
-                readings,
-            }),
+        match Parts::mount(&mut flash) {
+            Ok(parts) => Ok(parts.with(flash)),
             Err(error) => Err((error, flash)),
         }
-    }
-
-    fn parts(flash: &mut F) -> Result<(Layout, Identity, Settings, Events, Readings), MountError> {
-        let layout = Layout::of(flash).ok_or(MountError::Geometry)?;
-        let places = Places::of(&layout);
-        let identity = identify(flash, &layout, &places)?;
-        let mut settings = Settings::mount(flash, places.settings, identity)?;
-        let events = Events::mount(flash, places.events, identity)?;
-        let acknowledged = settings.acknowledged;
-        let readings = Readings::mount(flash, places.readings, identity, acknowledged)?;
-        // Each start leaves an event, and readings after it a run: a damaged counter does not go back.
-        settings.boot = settings.boot.max(events.last_boot).max(readings.last_boot);
-        Ok((layout, identity, settings, events, readings))
     }
 
     /// Returns the meter.
     #[must_use]
     pub fn device(&self) -> DeviceId {
-        self.identity.device
+        self.owner.identity.device
     }
 
     /// Returns the history.
     #[must_use]
     pub fn store_id(&self) -> StoreId {
-        self.identity.store
+        self.owner.identity.store
     }
 
     /// Returns how the flash is divided.
@@ -151,37 +143,50 @@ impl<F: NorFlash> FlashStore<F> {
         self.layout
     }
 
+    /// Tells whether the files can be used; where not, what lies in them is served as far as it is found, nothing is
+    /// written to them, and the journal goes on.
+    #[must_use]
+    pub fn has_files(&self) -> bool {
+        self.files.is_some()
+    }
+
     /// Returns the lowest number still held.
     #[must_use]
     pub fn oldest(&self) -> Seq {
-        Seq(self.readings.oldest)
+        Seq(self.index.oldest().unwrap_or(self.journal.oldest))
     }
 
     /// Returns the number that the next reading will get.
     #[must_use]
     pub fn next(&self) -> Seq {
-        Seq(self.readings.next)
+        Seq(self.journal.next)
     }
 
     /// Returns the registers after the last reading, one entry a channel.
     #[must_use]
     pub fn registers(&self) -> RegisterSet {
-        self.readings.registers.clone()
+        self.journal.registers.clone()
     }
 
     /// Returns the number of the current boot, 0 before the first.
     #[must_use]
     pub fn boot(&self) -> u32 {
-        self.settings.boot
+        self.counters.boot
     }
 
-    /// Returns how many bytes of the rings are in use.
+    /// Returns how many segments of a tier are held.
+    #[must_use]
+    pub fn segments(&self, tier: Tier) -> usize {
+        self.index.count(tier)
+    }
+
+    /// Returns how many bytes of journal and segments are in use.
     #[must_use]
     pub fn used_bytes(&self) -> u32 {
-        self.settings.used_bytes() + self.events.ring.used_bytes() + self.readings.ring.used_bytes()
+        self.journal.used_bytes() + self.index.all().len() as u32 * SECTOR_BYTES
     }
 
-    /// Returns the size of all rings in bytes.
+    /// Returns the size of everything in bytes.
     #[must_use]
     pub fn total_bytes(&self) -> u32 {
         self.layout.total_sectors() * SECTOR_BYTES
@@ -199,17 +204,23 @@ impl<F: NorFlash> FlashStore<F> {
         self.flash
     }
 
-    /// Counts a start and returns its number; durable when it returns.
+    /// Counts a start and returns its number; durable when it returns. Repairs a copy of the identity.
     ///
     /// # Errors
     /// [`WriteError`].
     pub fn start_boot(&mut self) -> Result<u32, WriteError> {
-        self.settings.start_boot(&mut self.flash)
+        if let Some(copy) = self.damaged_copy.take() {
+            // One copy is enough; a sector too worn for the other must not stop the meter.
+            let _ = identity::repair(&mut self.flash, copy, &self.owner);
+        }
+        self.uptime_ms = 0;
+        self.counters.start_boot(&mut self.flash)
     }
 
-    /// Writes the reading whose interval ends at uptime `uptime_ms`; it is durable when this returns.
+    /// Writes the reading whose interval ends at uptime `uptime_ms` and returns its number; durable when it returns.
     ///
-    /// A reading that does not follow the last one without a gap begins a new run by itself.
+    /// A reading that does not follow the last one without a gap begins a new run by itself. Readings that had to go
+    /// for it are told in the event log.
     ///
     /// # Errors
     /// [`AppendError`].
@@ -218,15 +229,40 @@ impl<F: NorFlash> FlashStore<F> {
         run: &RunParams,
         uptime_ms: u64,
         channels: &[ChannelReading],
-    ) -> Result<Appended, AppendError> {
+    ) -> Result<Seq, AppendError> {
+        self.uptime_ms = uptime_ms;
         let reading = NewReading {
-            boot: self.settings.boot,
+            boot: self.counters.boot,
             params: *run,
             uptime_ms,
             channels,
         };
-        let acknowledged = self.settings.acknowledged;
-        self.readings.append(&mut self.flash, reading, acknowledged)
+        let safe = self.counters.acknowledged.max(self.index.end());
+        let appended = self.journal.append(&mut self.flash, reading, safe)?;
+        if let Some((first, count)) = appended.lost {
+            let energy = RegisterSet::new();
+            let what = What::Lost {
+                first,
+                count,
+                energy,
+            };
+            // The reading is there; what is not logged is told by the numbers all the same.
+            let _ = self.event_append(self.counters.boot, uptime_ms, what);
+        }
+        Ok(appended.seq)
+    }
+
+    /// Does what can wait: writes a segment when one is full, makes room for it, and logs what that cost.
+    ///
+    /// To be called after each reading. Mostly it does nothing; some times a day it takes a few erases, and where a segment
+    /// needs room the next calls go on.
+    ///
+    /// # Errors
+    /// [`WriteError`]; the journal holds the readings, and the next call tries again.
+    pub fn maintain(&mut self) -> Result<(), WriteError> {
+        self.adopt_orphans()?;
+        self.tell_loss()?;
+        self.seal_when_due()
     }
 
     /// Packs the block that covers `from`, or the first one after it, and returns its length; `None` at the end.
@@ -236,7 +272,15 @@ impl<F: NorFlash> FlashStore<F> {
     /// # Errors
     /// [`ReadError`].
     pub fn read_block(&mut self, from: Seq, buffer: &mut [u8]) -> Result<Option<usize>, ReadError> {
-        self.readings.read_block(&mut self.flash, from.0, buffer)
+        let from = from.max(self.oldest()).0;
+        if from < self.index.end() {
+            return self.read_segment(from, buffer).map(Some);
+        }
+        let end = self.index.end();
+        if from < self.journal.oldest && end > 0 {
+            return self.read_hole(end, self.journal.oldest, buffer).map(Some);
+        }
+        self.journal.read_block(&mut self.flash, from, end, buffer)
     }
 
     /// Remembers that a collector has stored everything below `next`; never goes back.
@@ -247,29 +291,13 @@ impl<F: NorFlash> FlashStore<F> {
         if next > self.next() {
             return Err(WriteError::OutOfRange);
         }
-        self.settings.acknowledge(&mut self.flash, next.0)
+        self.counters.acknowledge(&mut self.flash, next.0)
     }
 
     /// Returns the first number that no collector has acknowledged.
     #[must_use]
     pub fn acknowledged(&self) -> Seq {
-        Seq(self.settings.acknowledged)
-    }
-
-    /// Copies the configuration record and returns its length; `None` where none was ever written.
-    ///
-    /// # Errors
-    /// [`ConfigError`].
-    pub fn config_read(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, ConfigError> {
-        self.settings.config_read(&mut self.flash, buffer)
-    }
-
-    /// Replaces the configuration record, of at most 512 bytes; after a cut either the old or the new one is there.
-    ///
-    /// # Errors
-    /// [`ConfigError`].
-    pub fn config_write(&mut self, record: &[u8]) -> Result<(), ConfigError> {
-        self.settings.config_write(&mut self.flash, record)
+        Seq(self.counters.acknowledged)
     }
 
     /// Logs an event and returns its number; durable when it returns.
@@ -282,7 +310,21 @@ impl<F: NorFlash> FlashStore<F> {
         uptime_ms: u64,
         what: What,
     ) -> Result<u64, WriteError> {
-        self.events.append(&mut self.flash, boot, uptime_ms, what)
+        let number = self.events.next;
+        let event = Event {
+            number,
+            boot,
+            uptime_ms,
+            what,
+        };
+        let mut bytes = [0; EVENT_BYTES_MAX];
+        let length = event.write(&mut bytes);
+        if !self.events.fits(length) {
+            // Where the files fail the oldest events go: the newest are worth more.
+            let _ = self.archive_doomed_events();
+        }
+        self.events.append(&mut self.flash, &bytes[..length])?;
+        Ok(number)
     }
 
     /// Hands the events from number `from` on to `visit`, oldest first, until it returns false.
@@ -294,12 +336,45 @@ impl<F: NorFlash> FlashStore<F> {
         from: u64,
         visit: &mut dyn FnMut(&Event) -> bool,
     ) -> Result<(), ReadError> {
-        self.events.visit(&mut self.flash, from, visit)
+        // What a damaged file held may still be in the ring.
+        let mut next = from;
+        let mut visit_once = |event: &Event| {
+            let is_new = event.number >= next;
+            next = next.max(event.number + 1);
+            !is_new || visit(event)
+        };
+        if !self.visit_archive(from, &mut visit_once)? {
+            return Ok(());
+        }
+        Ok(self.events.visit(&mut self.flash, next, visit)?)
     }
 
     /// Returns the number that the next event will get.
     #[must_use]
     pub fn next_event(&self) -> u64 {
         self.events.next
+    }
+
+    /// Returns the boot of the oldest reading that is held.
+    pub(crate) fn oldest_boot(&mut self) -> Result<u32, Fault> {
+        let Some(oldest) = self.index.all().first().copied() else {
+            return Ok(0);
+        };
+        let Self {
+            flash,
+            files,
+            owner,
+            workspace,
+            ..
+        } = self;
+        let segment = load(
+            files.as_mut(),
+            flash,
+            &owner.identity,
+            &oldest,
+            &mut workspace.file,
+        )?;
+        let first = segment.and_then(|segment| segment.runs().next());
+        Ok(first.map_or(0, |view| view.run.boot))
     }
 }

@@ -1,37 +1,23 @@
-//! What a store does while nothing goes wrong, and how it refuses.
+//! What a store does while nothing goes wrong.
 
-use flash_store::{
-    AppendError, ConfigError, FlashStore, Format, FormatError, Layout, MountError, ReadError,
-    RunParams, WriteError,
-};
-use nor_model::{Nor, SECTOR_BYTES};
+use flash_store::{AppendError, FlashStore, ReadError, RunParams};
+use littlefs::{Littlefs, Region};
+use nor_model::{Fault, Nor, SECTOR_BYTES};
 use protocol::{
-    ChannelReading, Registers, Seq,
+    ChannelReading, Registers, Seq, Tier,
     block::{Block, Kind},
-    event::What,
+    event::{Event, What},
     limits::BLOCK_BYTES_MAX,
 };
 
-use crate::{
-    shared::Shared,
-    truth::{
-        CAPACITY_BYTES, DEVICE, Op, PARAMS, STORE, Truth, config, events, format, mount, serve,
-        wild_channel,
-    },
+use crate::truth::{
+    NEXT, Op, PARAMS, Served, Shared, Truth, Values, events, format, format_on, mount, serve,
 };
 
-const NEXT: Op = Op::Append(PARAMS, 10_000);
-
-fn apply(truth: &mut Truth, store: &mut FlashStore<Nor>, op: Op, count: usize) {
+pub fn apply(truth: &mut Truth, store: &mut FlashStore<Nor>, op: Op, count: usize) {
     for _ in 0..count {
         assert!(truth.apply(store, &op));
     }
-}
-
-fn mount_error(bytes: Vec<u8>) -> MountError {
-    let (error, nor) = FlashStore::mount(Nor::from_bytes(bytes)).expect_err("it is no store");
-    assert_eq!(nor.counters().operations, 0, "mounting writes nothing");
-    error
 }
 
 fn read_block(store: &mut FlashStore<Nor>, from: u64) -> Option<Vec<u8>> {
@@ -40,63 +26,27 @@ fn read_block(store: &mut FlashStore<Nor>, from: u64) -> Option<Vec<u8>> {
     Some(buffer[..length].to_vec())
 }
 
-#[test]
-fn what_is_no_store_is_told_apart_and_left_alone() {
-    assert_eq!(
-        mount_error(vec![0xff; CAPACITY_BYTES]),
-        MountError::Unformatted
-    );
-    let text = b"something else lies here. ".repeat(CAPACITY_BYTES / 26 + 1);
-    assert_eq!(
-        mount_error(text[..CAPACITY_BYTES].to_vec()),
-        MountError::Foreign
-    );
-    assert_eq!(
-        mount_error(vec![0xff; 9 * SECTOR_BYTES]),
-        MountError::Geometry
-    );
-
-    let (mut store, mut truth) = format(1);
-    apply(&mut truth, &mut store, NEXT, 300);
-    let image = store.into_flash().bytes().to_vec();
-    let mut larger = image.clone();
-    larger.resize(13 * SECTOR_BYTES, 0xff);
-    assert_eq!(mount_error(larger), MountError::Foreign);
-    let mut half_erased = image.clone();
-    half_erased[..4 * SECTOR_BYTES].fill(0xff);
-    assert_eq!(mount_error(half_erased), MountError::Damaged);
-    let mut newer = image;
-    for sector in newer.chunks_mut(SECTOR_BYTES) {
-        sector[4] &= 1;
-        sector[4] |= u8::from(sector[0] == b'O');
-    }
-    assert_eq!(mount_error(newer), MountError::Foreign);
-}
-
-#[test]
-fn formatting_refuses_what_does_not_do() {
-    let format = |capacity, channels| {
-        let format = Format {
-            device: DEVICE,
-            store: STORE,
-            channels,
-        };
-        FlashStore::format(Nor::new(capacity), &format).map(drop)
+/// Lists the segments: first number, count, tier and bytes.
+fn segments(store: &FlashStore<Nor>) -> Vec<(u64, u64, u64, u32)> {
+    let layout = store.layout();
+    let region = Region {
+        first_sector: layout.first_file_sector(),
+        sectors: layout.file_sectors,
     };
-    assert_eq!(format(9 * SECTOR_BYTES, 1), Err(FormatError::Geometry));
-    assert_eq!(format(CAPACITY_BYTES, 0), Err(FormatError::Channels));
-    assert_eq!(format(CAPACITY_BYTES, 4), Err(FormatError::Channels));
-    assert_eq!(format(10 * SECTOR_BYTES, 3), Ok(()));
-}
-
-#[test]
-fn a_layout_uses_every_sector_once() {
-    for sectors in 10..2000 {
-        let layout = Layout::for_capacity(sectors * SECTOR_BYTES).unwrap();
-        assert_eq!(layout.total_sectors() as usize, sectors);
-        assert!(layout.event_sectors >= 2 && layout.reading_sectors >= 4);
+    let mut nor = store.flash().snapshot();
+    let mut files = Littlefs::mount(&mut nor, region).unwrap();
+    let mut segments = Vec::new();
+    for (tier, directory) in ["/full", "/minutes", "/quarters"].into_iter().enumerate() {
+        let mut take = |name: &str, bytes| {
+            let (base, count) = name.split_once('-').unwrap();
+            let number = |digits| u64::from_str_radix(digits, 16).unwrap();
+            segments.push((number(base), number(count), tier as u64, bytes));
+            true
+        };
+        files.list(&mut nor, directory, &mut take).unwrap();
     }
-    assert_eq!(Layout::for_capacity(10 * SECTOR_BYTES - 1), None);
+    segments.sort();
+    segments
 }
 
 #[test]
@@ -106,7 +56,7 @@ fn everything_is_there_after_a_restart() {
         for op in [Op::Boot, Op::Event, Op::Config(200), NEXT, NEXT] {
             apply(&mut truth, &mut store, op, 1);
         }
-        apply(&mut truth, &mut store, NEXT, 70);
+        apply(&mut truth, &mut store, NEXT, 270);
         apply(&mut truth, &mut store, Op::Acknowledge(50), 1);
         truth.check(&mut store);
         let mut store = mount(store.into_flash());
@@ -118,101 +68,191 @@ fn everything_is_there_after_a_restart() {
 }
 
 #[test]
-fn a_block_is_the_same_wherever_it_is_read_from_and_grows_at_its_end() {
+fn mounting_twice_changes_nothing() {
+    let (mut store, mut truth) = format(2);
+    apply(&mut truth, &mut store, NEXT, 900);
+    let mut nor = store.into_flash();
+    let bytes = nor.bytes();
+    for _ in 0..2 {
+        nor.reset_counters();
+        let mut store = mount(nor);
+        truth.check(&mut store);
+        assert_eq!(store.flash().counters().operations, 0);
+        nor = store.into_flash();
+    }
+    assert_eq!(nor.bytes(), bytes);
+}
+
+#[test]
+fn every_number_is_found_in_segments_and_journal_and_reading_on_leaves_nothing_out() {
     let (mut store, mut truth) = format(1);
-    apply(&mut truth, &mut store, NEXT, 40);
-    let early = read_block(&mut store, 7).unwrap();
-    apply(&mut truth, &mut store, NEXT, 400);
-    let mut from = 0;
-    let mut blocks = 0;
+    apply(&mut truth, &mut store, NEXT, 2000);
+    assert!(segments(&store).len() >= 3);
+    let end = segments(&store).iter().map(|each| each.0 + each.1).max();
+    let mut from = store.oldest().0;
+    let (mut blocks, mut joins) = (0, 0);
     while let Some(bytes) = read_block(&mut store, from) {
         let block = Block::parse(&bytes).unwrap();
-        assert_eq!(block.range().start, from, "no gap, no overlap");
-        for seq in [from, block.range().end - 1] {
+        let range = block.range();
+        assert_eq!(range.start, from, "no gap, no overlap");
+        for seq in [from, (from + range.end) / 2, range.end - 1] {
             assert_eq!(read_block(&mut store, seq).unwrap(), bytes);
         }
-        from = block.range().end;
+        joins += usize::from(Some(from) == end);
+        from = range.end;
         blocks += 1;
     }
-    assert_eq!(from, 440);
-    assert!((3..8).contains(&blocks), "a sector is a block: {blocks}");
-    let early = Block::parse(&early).unwrap();
-    let now = read_block(&mut store, 0).unwrap();
-    let now = Block::parse(&now).unwrap();
-    assert_eq!(early.header(), now.header());
-    assert!(early.readings().eq(now.readings().take(40)));
-}
-
-#[test]
-fn a_gap_in_time_or_another_interval_begins_another_block() {
-    let (mut store, mut truth) = format(2);
-    let other = RunParams {
-        interval_ms: 60_000,
-        ..PARAMS
-    };
-    for op in [
-        NEXT,
-        NEXT,
-        Op::Append(PARAMS, 10_001),
-        NEXT,
-        Op::Append(other, 60_000),
-        Op::Boot,
-        Op::Append(other, 60_000),
-    ] {
-        apply(&mut truth, &mut store, op, 1);
-    }
-    truth.check(&mut store);
-    let ranges: Vec<_> = [0, 2, 4, 5]
-        .map(|from| {
-            Block::parse(&read_block(&mut store, from).unwrap())
-                .unwrap()
-                .range()
-        })
-        .to_vec();
-    assert_eq!(ranges, [0..2, 2..4, 4..5, 5..6]);
-    assert_eq!(read_block(&mut store, 6), None);
-}
-
-#[test]
-fn reading_from_outside_begins_at_the_oldest_and_ends_at_the_newest() {
-    let (mut store, mut truth) = format(3);
-    assert_eq!(read_block(&mut store, 0), None);
-    apply(&mut truth, &mut store, NEXT, 700);
-    let oldest = store.oldest().0;
-    assert!(oldest > 0);
-    let bytes = read_block(&mut store, 0).unwrap();
-    assert_eq!(Block::parse(&bytes).unwrap().range().start, oldest);
-    assert_eq!(read_block(&mut store, 700), None);
+    assert_eq!(
+        (from, joins),
+        (2000, 1),
+        "the journal goes on where segments end"
+    );
+    assert!(blocks >= 5);
+    assert_eq!(read_block(&mut store, 2000), None);
     assert_eq!(read_block(&mut store, u64::MAX), None);
     let short = store.read_block(Seq(0), &mut [0; 100]);
     assert_eq!(short, Err(ReadError::BufferTooSmall));
 }
 
 #[test]
-fn a_full_ring_tells_once_what_nobody_had_collected() {
-    let (mut store, mut truth) = format(3);
-    apply(&mut truth, &mut store, NEXT, 200);
-    apply(&mut truth, &mut store, Op::Acknowledge(100), 1);
-    apply(&mut truth, &mut store, NEXT, 1000);
-    truth.check(&mut store);
-    assert!(store.oldest().0 > 700);
-    let mut told_to = 200;
-    for &(first, end) in &truth.told {
-        assert_eq!(first, told_to, "losses follow one another");
-        told_to = end;
+fn a_gap_in_time_or_other_parameters_begin_another_block_also_in_a_segment() {
+    let (mut store, mut truth) = format(2);
+    let with = |change: fn(&mut RunParams)| {
+        let mut params = PARAMS;
+        change(&mut params);
+        Op::Append(params, params.interval_ms.into())
+    };
+    let minute = with(|params| params.interval_ms = 60_000);
+    let fine = with(|params| params.power_unit_mw = 100);
+    let calibrated = with(|params| params.calibration = 9);
+    let ops = [NEXT, NEXT, Op::Append(PARAMS, 10_001), NEXT, minute];
+    let ops = ops
+        .into_iter()
+        .chain([fine, calibrated, calibrated, Op::Boot, NEXT]);
+    for op in ops {
+        apply(&mut truth, &mut store, op, 1);
     }
-    assert_eq!(told_to, store.oldest().0);
+    let starts = [0, 2, 4, 5, 6, 8];
+    let check = |store: &mut FlashStore<Nor>| {
+        for (index, &from) in starts.iter().enumerate().take(5) {
+            let bytes = read_block(store, from).unwrap();
+            assert_eq!(
+                Block::parse(&bytes).unwrap().range(),
+                from..starts[index + 1]
+            );
+        }
+    };
+    check(&mut store);
+    apply(&mut truth, &mut store, NEXT, 1000);
+    assert!(!segments(&store).is_empty());
+    check(&mut store);
+    truth.check(&mut store);
 }
 
 #[test]
-fn a_full_ring_is_silent_about_what_was_collected() {
+fn intervals_from_a_second_to_a_quarter_of_an_hour_become_coarse_as_they_may() {
+    for (interval_ms, tiers) in [(1_000, 3), (60_000, 2), (900_000, 1)] {
+        let (mut store, mut truth) = format(3);
+        truth.values = Values::Wild;
+        let params = RunParams {
+            interval_ms,
+            ..PARAMS
+        };
+        apply(
+            &mut truth,
+            &mut store,
+            Op::Append(params, interval_ms.into()),
+            2_500,
+        );
+        truth.check(&mut store);
+        let spans: Vec<_> = (serve(&mut store).into_values())
+            .filter_map(|served| match served {
+                Served::Coarse(reading) => Some(reading.span),
+                _ => None,
+            })
+            .collect();
+        let longest = spans.iter().max().copied().unwrap_or(1);
+        println!("{interval_ms} ms: a coarse reading stands for up to {longest}");
+        match tiers {
+            1 => assert_eq!(longest, 1),
+            2 => assert!((2..=15).contains(&longest)),
+            _ => assert!((2..=900).contains(&longest)),
+        }
+        let mut store = mount(store.into_flash());
+        truth.check(&mut store);
+    }
+}
+
+#[test]
+fn a_journal_that_waits_for_three_quarters_is_sealed_though_no_block_is_full() {
+    let (mut store, mut truth) = format(1);
+    // Always the same: 12 bytes in the journal, next to nothing in a segment.
+    let channel = ChannelReading {
+        energy_quanta: 7,
+        ..ChannelReading::default()
+    };
+    let mut waited = 0;
+    while segments(&store).is_empty() {
+        truth
+            .append(&mut store, &PARAMS, 10_000, &[channel])
+            .unwrap();
+        store.maintain().unwrap();
+        waited += 1;
+        assert!(store.used_bytes() <= 14 * SECTOR_BYTES as u32);
+    }
+    let (base, count, tier, bytes) = segments(&store)[0];
+    println!("{waited} readings waited, {count} in {bytes} bytes");
+    assert!((base, tier) == (0, 0) && bytes < 2_000 && count > 3_000);
+    truth.check(&mut store);
+}
+
+#[test]
+fn acknowledged_segments_go_first_and_nothing_becomes_coarse() {
     let (mut store, mut truth) = format(3);
-    for _ in 0..100 {
-        apply(&mut truth, &mut store, NEXT, 10);
+    for _ in 0..60 {
+        apply(&mut truth, &mut store, NEXT, 50);
         apply(&mut truth, &mut store, Op::Acknowledge(100), 1);
     }
-    assert!(store.oldest().0 > 500);
-    assert_eq!(truth.told, []);
+    assert!(store.oldest().0 > 1_000);
+    assert!(
+        segments(&store)
+            .iter()
+            .all(|each| each.2 == Tier::Full as u64)
+    );
+    assert_eq!(truth.losses().count(), 0);
+    truth.check(&mut store);
+}
+
+#[test]
+fn what_nobody_collected_goes_last_and_is_told_once_with_its_energy() {
+    let (mut store, mut truth) = format(3);
+    // Longest readings, each after a gap: merging them saves nothing.
+    for turn in 0..2_500 {
+        apply(&mut truth, &mut store, Op::Append(PARAMS, 20_000 + turn), 1);
+    }
+    truth.check(&mut store);
+    let oldest = store.oldest().0;
+    assert!(oldest > 500, "{oldest}");
+    let mut end = 0;
+    for event in events(&mut store).into_values() {
+        let What::Lost {
+            first,
+            count,
+            energy,
+        } = event.what
+        else {
+            panic!("{event:?}");
+        };
+        assert_eq!(
+            (first, energy.len()),
+            (Seq(end), 3),
+            "losses follow one another"
+        );
+        end += count;
+    }
+    assert_eq!(end, oldest);
+    let mut store = mount(store.into_flash());
+    truth.check(&mut store);
 }
 
 #[test]
@@ -228,7 +268,6 @@ fn registers_count_import_and_export_apart_and_survive_the_readings() {
             .append(&mut store, &PARAMS, 10_000, &[channel(quanta)])
             .unwrap();
     }
-    assert!(store.oldest().0 > 0);
     let expected = Registers {
         import_mj: 2000 * 7 * 10_000,
         export_mj: 1000 * 5 * 10_000,
@@ -238,83 +277,29 @@ fn registers_count_import_and_export_apart_and_survive_the_readings() {
 }
 
 #[test]
-fn readings_out_of_range_are_refused_and_change_nothing() {
-    let (mut store, mut truth) = format(1);
-    apply(&mut truth, &mut store, NEXT, 3);
-    let good = wild_channel(1, 0);
-    let covered_twice = ChannelReading {
-        coverage_permille: 1001,
-        ..good
-    };
-    let interval = |interval_ms| RunParams {
-        interval_ms,
-        ..PARAMS
-    };
-    let unit = RunParams {
-        power_unit_mw: 7,
-        ..PARAMS
-    };
-    let before = store.used_bytes();
-    for (params, uptime_ms, channels) in [
-        (PARAMS, 40_000, &[][..]),
-        (PARAMS, 40_000, &[good; 2]),
-        (PARAMS, 40_000, &[covered_twice]),
-        (PARAMS, u64::MAX, &[good]),
-        (interval(999), 40_000, &[good]),
-        (interval(900_001), 40_000, &[good]),
-        (unit, 40_000, &[good]),
-    ] {
-        let refused = store.append(&params, uptime_ms, channels);
-        assert_eq!(refused, Err(AppendError::OutOfRange));
+fn events_are_numbered_and_those_that_must_stay_do() {
+    let (mut store, mut truth) = format_on(Nor::new(64 * SECTOR_BYTES), 1);
+    for turn in 0..120 {
+        apply(&mut truth, &mut store, Op::Boot, 1);
+        apply(&mut truth, &mut store, Op::Started, 1);
+        apply(&mut truth, &mut store, Op::Event, 8);
+        apply(&mut truth, &mut store, NEXT, 1);
+        if turn % 20 == 0 {
+            apply(&mut truth, &mut store, Op::Calibrated, 1);
+        }
     }
-    assert_eq!(store.used_bytes(), before);
-    truth.check(&mut store);
-}
-
-#[test]
-fn acknowledging_never_goes_back_nor_ahead_of_the_readings() {
-    let (mut store, mut truth) = format(1);
-    apply(&mut truth, &mut store, NEXT, 10);
-    assert_eq!(store.acknowledge(Seq(11)), Err(WriteError::OutOfRange));
-    store.acknowledge(Seq(7)).unwrap();
-    store.acknowledge(Seq(3)).unwrap();
-    assert_eq!(store.acknowledged(), Seq(7));
-    assert_eq!(mount(store.into_flash()).acknowledged(), Seq(7));
-}
-
-#[test]
-fn the_configuration_is_absent_then_whole_and_bounded() {
-    let (mut store, _) = format(1);
-    assert_eq!(config(&mut store), None);
-    store.config_write(&[]).unwrap();
-    assert_eq!(config(&mut store), Some(vec![]));
-    store.config_write(&[5; 512]).unwrap();
-    assert_eq!(store.config_write(&[6; 513]), Err(ConfigError::TooLong));
-    assert_eq!(config(&mut store), Some(vec![5; 512]));
-    let short = store.config_read(&mut [0; 511]);
-    assert_eq!(short, Err(ConfigError::BufferTooSmall));
-    let mut store = mount(store.into_flash());
-    assert_eq!(config(&mut store), Some(vec![5; 512]));
-}
-
-#[test]
-fn events_are_numbered_and_the_oldest_go() {
-    let (mut store, mut truth) = format(1);
-    apply(&mut truth, &mut store, Op::Event, 1000);
     truth.check(&mut store);
     let kept = events(&mut store);
-    let first = *kept.first_key_value().unwrap().0;
-    assert!((500..900).contains(&first), "{first}");
-    assert!(kept.keys().copied().eq(first..1000), "no gap");
+    assert!(kept.len() >= 400, "{}", kept.len());
     let mut page = Vec::new();
-    let mut take = |event: &protocol::event::Event| {
+    let mut take = |event: &Event| {
         page.push(event.number);
         page.len() < 3
     };
-    store.events(950, &mut take).unwrap();
-    assert_eq!(page, [950, 951, 952]);
-    let mut none = |_: &protocol::event::Event| panic!("there is none");
-    store.events(1000, &mut none).unwrap();
+    store.events(1080, &mut take).unwrap();
+    assert_eq!(page, [1080, 1081, 1082]);
+    let mut none = |_: &Event| panic!("there is none");
+    store.events(store.next_event(), &mut none).unwrap();
 }
 
 #[test]
@@ -323,7 +308,9 @@ fn a_flash_that_takes_nothing_keeps_what_it_holds_and_the_energy_is_told_later()
     apply(&mut truth, &mut store, NEXT, 50);
     let import_before_mj = truth.registers[0].import_mj;
     let flash = Shared::new(store.into_flash());
-    let mut store = FlashStore::mount(flash.clone()).expect("a store lies there");
+    let mut store = FlashStore::mount(flash.clone())
+        .map_err(|(error, _)| error)
+        .unwrap();
     let channel = ChannelReading {
         energy_quanta: 360,
         ..ChannelReading::default()
@@ -344,7 +331,7 @@ fn a_flash_that_takes_nothing_keeps_what_it_holds_and_the_energy_is_told_later()
 
     flash.fail_writes(false);
     let appended = store.append(&PARAMS, 800_000, &[channel]).unwrap();
-    assert_eq!(appended.seq, Seq(70));
+    assert_eq!(appended, Seq(70));
     let mut store = mount(flash.copy());
     let import_mj = store.registers()[0].import_mj;
     assert_eq!(import_mj, import_before_mj + 21 * 360 * 10_000);
@@ -357,14 +344,17 @@ fn a_flash_that_takes_nothing_keeps_what_it_holds_and_the_energy_is_told_later()
 
 #[test]
 fn dead_sectors_are_passed_over() {
-    let (store, mut truth) = format(1);
-    let mut nor = store.into_flash();
-    for sector in [1, 5, 6, 9] {
-        nor.kill_sector(sector);
+    for fault in [Fault::Refuses, Fault::Silent, Fault::Weak { seed: 3 }] {
+        let (store, mut truth) = format(1);
+        let mut nor = store.into_flash();
+        for sector in [1, 3, 7, 12, 13, 20, 34, 40] {
+            nor.break_sector(sector, fault);
+        }
+        let mut store = mount(nor);
+        apply(&mut truth, &mut store, NEXT, 1500);
+        apply(&mut truth, &mut store, Op::Event, 300);
+        apply(&mut truth, &mut store, Op::Config(400), 30);
+        truth.check(&mut store);
+        truth.check(&mut mount(store.into_flash()));
     }
-    let mut store = mount(nor);
-    apply(&mut truth, &mut store, NEXT, 1500);
-    apply(&mut truth, &mut store, Op::Config(400), 30);
-    truth.check(&mut store);
-    truth.check(&mut mount(store.into_flash()));
 }

@@ -1,9 +1,13 @@
-//! The flash store on a model flash: behaviour, power cuts at every operation, damage, and anything at random.
+//! What a store must hold, on the model of a NOR flash.
 
 mod behaviour;
 mod damage;
+mod life;
+mod lost_files;
 mod measures;
+mod mutants;
 mod power_cuts;
 mod random;
-mod shared;
+mod refusals;
+mod salvage;
 mod truth;

@@ -3,9 +3,9 @@
 use flash_store::{FlashStore, RunParams};
 use nor_model::{Nor, SECTOR_BYTES, Torn};
 use proptest::{collection::vec, prelude::*};
-use protocol::{ChannelReading, Seq, event::What, limits::BLOCK_BYTES_MAX};
+use protocol::{ChannelReading, Seq, block::Block, event::What, limits::BLOCK_BYTES_MAX};
 
-use crate::truth::{CAPACITY_BYTES, Op, PARAMS, Truth, format, mount};
+use crate::truth::{CAPACITY_BYTES, NEXT, Op, PARAMS, format, mount};
 
 fn any_op() -> impl Strategy<Value = Op> {
     let other = RunParams {
@@ -14,7 +14,7 @@ fn any_op() -> impl Strategy<Value = Op> {
         calibration: 9,
     };
     prop_oneof![
-        20 => Just(Op::Append(PARAMS, 10_000)),
+        20 => Just(NEXT),
         2 => (1..100_000u64).prop_map(|step_ms| Op::Append(PARAMS, step_ms)),
         2 => Just(Op::Append(other, 60_000)),
         2 => Just(Op::Boot),
@@ -40,18 +40,8 @@ fn any_boot() -> impl Strategy<Value = AnyBoot> {
     (ops, cut, any::<u64>()).prop_map(|(ops, cut, seed)| AnyBoot { ops, cut, seed })
 }
 
-/// What may be gone is only what a full ring needs: the oldest of its sectors.
-fn allow_a_sector(truth: &mut Truth, store: &FlashStore<Nor>) {
-    let (oldest, next) = (store.oldest().0, store.next().0);
-    let sectors_used = store.used_bytes() / SECTOR_BYTES as u32;
-    if oldest > truth.may_be_gone_below && sectors_used >= 4 {
-        assert!(next - oldest >= 100, "most of the ring stays");
-        truth.may_be_gone_below = oldest;
-    }
-}
-
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
     fn a_store_agrees_with_the_truth_whatever_happens(
@@ -74,50 +64,43 @@ proptest! {
             nor = store.into_flash();
             nor.power_on();
             let mut store = mount(nor);
-            allow_a_sector(&mut truth, &store);
             truth.check(&mut store);
             nor = store.into_flash();
             prop_assert_eq!(nor.counters().violations, 0);
-            prop_assert_eq!(nor.counters().reprogrammed_bytes, 0);
         }
     }
 }
 
-/// Uses everything that a store has, in bounded time; what it answers is its own matter.
+/// Uses everything that a store has, in bounded work; what it answers is its own matter.
 fn exercise(nor: Nor) {
     let Ok(mut store) = FlashStore::mount(nor) else {
         return;
     };
     let mut buffer = [0; BLOCK_BYTES_MAX];
     let mut from = store.oldest();
-    for _ in 0..CAPACITY_BYTES {
+    for _ in 0..10_000 {
         let Ok(Some(length)) = store.read_block(from, &mut buffer) else {
             break;
         };
-        let block =
-            protocol::block::Block::parse(&buffer[..length]).expect("what it gives is a block");
-        assert!(block.range().end > from.0, "reading gets on");
+        let block = Block::parse(&buffer[..length]).expect("what it gives is a block");
+        assert!(block.range().contains(&from.0), "reading gets on");
         from = Seq(block.range().end);
     }
     let _ = store.events(0, &mut |_| true);
     let _ = store.config_read(&mut buffer);
     let channels = vec![ChannelReading::default(); store.registers().len()];
-    for turn in 0..200u64 {
+    for turn in 0..60u64 {
         let _ = store.start_boot();
         let _ = store.append(&PARAMS, turn * 10_000, &channels);
+        let _ = store.maintain();
         let _ = store.acknowledge(store.next());
         let _ = store.event_append(1, turn, What::SetUp);
-        let _ = store.config_write(&[turn as u8; 300]);
+        let written = store.config_write(&[turn as u8; 300]);
+        let read = store.config_read(&mut buffer);
+        assert!(written.is_err() || read == Ok(Some(300)));
     }
-    let mut held = [0; 512];
-    assert_eq!(store.config_read(&mut held), Ok(Some(300)));
-    let nor = store.into_flash();
-    assert_eq!(nor.counters().violations, 0);
-    assert_eq!(
-        nor.counters().reprogrammed_bytes,
-        0,
-        "nothing is programmed over what lies there"
-    );
+    let reads = store.flash().counters().reads;
+    assert!(reads < 5_000_000, "{reads} reads");
 }
 
 /// A change to an image: fill, copy or exchange.
@@ -130,12 +113,9 @@ enum Change {
 
 fn any_change() -> impl Strategy<Value = Change> {
     let sectors = CAPACITY_BYTES / SECTOR_BYTES;
+    let byte = prop_oneof![Just(0u8), Just(0xff), any::<u8>()];
     prop_oneof![
-        (
-            0..CAPACITY_BYTES,
-            1..6000usize,
-            prop_oneof![Just(0u8), Just(0xff), any::<u8>()]
-        )
+        (0..CAPACITY_BYTES, 1..6000usize, byte)
             .prop_map(|(at, length, byte)| Change::Fill(at, length, byte)),
         (0..CAPACITY_BYTES, vec(any::<u8>(), 1..300))
             .prop_map(|(at, bytes)| Change::Noise(at, bytes)),
@@ -144,16 +124,17 @@ fn any_change() -> impl Strategy<Value = Change> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
-    fn noise_is_no_store_and_does_no_harm(bytes in vec(any::<u8>(), CAPACITY_BYTES)) {
+    fn noise_is_no_store_and_does_no_harm(pattern in vec(any::<u8>(), 1..5_000)) {
+        let bytes = pattern.into_iter().cycle().take(CAPACITY_BYTES).collect();
         exercise(Nor::from_bytes(bytes));
     }
 
     #[test]
     fn a_store_that_was_tampered_with_does_no_harm(
-        fill in 0..900usize,
+        fill in 0..2_500usize,
         channels in 1..=3u8,
         changes in vec(any_change(), 1..12),
     ) {
@@ -163,11 +144,11 @@ proptest! {
                 0 => Op::Event,
                 1 => Op::Config(100),
                 2 => Op::Boot,
-                _ => Op::Append(PARAMS, 10_000),
+                _ => NEXT,
             };
             prop_assert!(truth.apply(&mut store, &op));
         }
-        let mut image = store.into_flash().bytes().to_vec();
+        let mut image = store.into_flash().bytes();
         for change in changes {
             match change {
                 Change::Fill(at, length, byte) => {

@@ -1,17 +1,19 @@
-//! A ring of sectors: the one structure under settings, events and readings.
+//! A ring of sectors: the one structure under counters, events and journal.
 //!
 //! The sectors of a ring are opened one after another and numbered; number `sequence` lies in sector
 //! `sequence % sectors`. The newest (**head**) takes entries; opening the next one erases the oldest (**tail**). The ring
 //! keeps nothing in memory but its ends: what lies between is found by binary search over the bases.
 
+pub(crate) mod entry;
+pub(crate) mod sector;
+pub(crate) mod walk;
+
 use embedded_storage::nor_flash::NorFlash;
 
-use crate::{
-    entry::{ENTRY_BYTES_MAX, Kind, entry_bytes, seal},
-    error::Fault,
-    sector::{self, Identity, MARK_AT, Opened, SECTOR_BYTES},
-    walk::Walk,
-};
+use crate::error::Fault;
+use entry::{ENTRY_BYTES_MAX, Kind, entry_bytes, seal};
+use sector::{Identity, MARK_AT, Opened, SECTOR_BYTES};
+use walk::Walk;
 
 /// Sectors that are tried in turn for a new head. A dead one is passed over; more are not erased for nothing when it is
 /// programming that fails.
@@ -92,6 +94,11 @@ impl Ring {
         Ok(ring)
     }
 
+    /// Returns whose ring it is.
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
     fn owns(&self, opened: &Opened, index: u64) -> bool {
         opened.identity == self.identity && opened.sequence % u64::from(self.place.sectors) == index
     }
@@ -122,6 +129,20 @@ impl Ring {
     ) -> Result<Option<Opened>, Fault> {
         let opened = sector::load(flash, self.address(sequence), self.place.ring)?;
         Ok(opened.filter(|opened| opened.sequence == sequence && opened.identity == self.identity))
+    }
+
+    /// Returns the sequence of the newest sector, also of one that cannot be read; `None` in an empty ring.
+    pub(crate) fn newest_sequence(&self) -> Option<u64> {
+        self.head
+    }
+
+    /// Returns the oldest sector that can be read, if opening the next one will erase it.
+    pub(crate) fn doomed<F: NorFlash>(&self, flash: &mut F) -> Result<Option<Opened>, Fault> {
+        let is_full = |head| head + 1 >= self.tail + u64::from(self.place.sectors);
+        match self.head {
+            Some(head) if is_full(head) => self.load(flash, self.tail),
+            _ => Ok(None),
+        }
     }
 
     /// Reads the header of the newest sector that can be read.
@@ -190,6 +211,16 @@ impl Ring {
             opened.entries_at(),
             self.place.torn_bytes_max,
         )
+    }
+
+    /// Starts a walk through each of the newest sectors whose headers cannot be read, oldest first.
+    pub(crate) fn walks_of_missing(&self) -> impl Iterator<Item = Walk> + use<> {
+        let newest = self.head.map_or(0, |head| head + 1);
+        let ring = self.clone();
+        (newest - self.missing..newest).map(move |sequence| {
+            let at = ring.address(sequence);
+            Walk::new(at, sector::HEADER_BYTES as u32, ring.place.torn_bytes_max)
+        })
     }
 
     /// Lets the head take entries from `position` on.
@@ -306,14 +337,5 @@ impl Ring {
         sector::program(flash, self.address(head) + offset, &buffer[..bytes])?;
         self.position = offset + bytes as u32;
         Ok(offset)
-    }
-
-    /// Starts a walk at the entry that [`append`](Self::append) put at `offset` of the head.
-    pub(crate) fn walk_from(&self, offset: u32) -> Option<Walk> {
-        Some(Walk::new(
-            self.address(self.head?),
-            offset,
-            self.place.torn_bytes_max,
-        ))
     }
 }

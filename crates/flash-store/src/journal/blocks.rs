@@ -1,7 +1,7 @@
-//! Packs what lies in the ring of readings into blocks.
+//! Packs what lies in the journal into blocks.
 //!
-//! The readings of a sector that follow one another without a gap are one block, so the same block comes each time, and
-//! the block of the open sector grows from the same beginning. Between readings lie numbers that never existed (a torn
+//! The readings of a sector that follow one another without a gap, and that no segment holds, are one block, so the same
+//! block comes each time, and the block of the open sector grows from the same beginning. Between readings lie numbers that never existed (a torn
 //! write) or are lost (damage, or a flash that failed); each such range is a block too.
 
 use embedded_storage::nor_flash::NorFlash;
@@ -10,15 +10,19 @@ use protocol::{
     block::{CHANNEL_BYTES_MAX, Full, Header, Writer, write_lost, write_never_existed},
     limits::{BLOCK_BYTES_MAX, CHANNELS_MAX},
     reading::RegisterSet,
+    run::Run,
 };
 
+use super::{
+    Journal,
+    cursor::{Cursor, Item},
+};
 use crate::{
     ReadError,
-    cursor::{Cursor, Item},
-    entry::entry_bytes,
-    readings::Readings,
-    run::Run,
-    sector::{Identity, SECTOR_BYTES},
+    ring::{
+        entry::entry_bytes,
+        sector::{Identity, SECTOR_BYTES},
+    },
 };
 
 /// Any block of a sector fits: a reading takes no more than on flash, but where a run begins that continues the block;
@@ -42,12 +46,14 @@ struct Gap<'a> {
     registers: &'a RegisterSet,
 }
 
-impl Readings {
-    /// Packs the block that covers `from`, or the first one after it, and returns its length.
+impl Journal {
+    /// Packs the block that covers `from`, or the first one after it, and returns its length; readings below `begin` are
+    /// left out of it.
     pub(crate) fn read_block<F: NorFlash>(
         &self,
         flash: &mut F,
         from: u64,
+        begin: u64,
         buffer: &mut [u8],
     ) -> Result<Option<usize>, ReadError> {
         let from = from.max(self.oldest);
@@ -60,19 +66,12 @@ impl Readings {
         let opened = self.ring.locate(flash, from)?.ok_or(ReadError::Damaged)?;
         let mut cursor = Cursor::new(&self.ring, &opened).ok_or(ReadError::Damaged)?;
         if from < cursor.next {
-            let (base, end) = (cursor.run.base(), cursor.next);
+            let (base, end) = (cursor.run.base().max(begin), cursor.next);
             return never_existed(&opened.identity, &cursor, base..end, buffer).map(Some);
         }
-        let length = match self.pack(flash, &opened.identity, &mut cursor, from, buffer)? {
+        let length = match self.pack(flash, &mut cursor, from, begin, buffer)? {
             Some(length) => length,
-            None => self.pack_rest(
-                flash,
-                &opened.identity,
-                opened.sequence,
-                &cursor,
-                from,
-                buffer,
-            )?,
+            None => self.pack_rest(flash, opened.sequence, &cursor, from, buffer)?,
         };
         Ok(Some(length))
     }
@@ -81,11 +80,12 @@ impl Readings {
     fn pack<F: NorFlash>(
         &self,
         flash: &mut F,
-        identity: &Identity,
         cursor: &mut Cursor,
         from: u64,
+        begin: u64,
         buffer: &mut [u8],
     ) -> Result<Option<usize>, ReadError> {
+        let identity = self.ring.identity();
         let channels = usize::from(identity.channels);
         let mut writer =
             Writer::new(buffer, &header(identity, cursor, cursor.next)).map_err(full)?;
@@ -97,6 +97,10 @@ impl Readings {
                 Item::End(None)
             };
             match item {
+                Item::Reading if cursor.next <= begin => {
+                    let header = header(identity, cursor, cursor.next);
+                    writer = Writer::new(buffer, &header).map_err(full)?;
+                }
                 Item::Reading => writer.push(&cursor.previous[..channels]).map_err(full)?,
                 Item::Run(run) if cursor.is_continued_by(&run) => cursor.begin(run),
                 Item::Run(_) | Item::End(_) if from < cursor.next => {
@@ -120,12 +124,12 @@ impl Readings {
     fn pack_rest<F: NorFlash>(
         &self,
         flash: &mut F,
-        identity: &Identity,
         sequence: u64,
         cursor: &Cursor,
         from: u64,
         buffer: &mut [u8],
     ) -> Result<usize, ReadError> {
+        let identity = self.ring.identity();
         let next_cursor = match self.ring.next_from(flash, sequence + 1)? {
             Some(opened) => Some(Cursor::new(&self.ring, &opened).ok_or(ReadError::Damaged)?),
             None => None,

@@ -1,47 +1,47 @@
-//! The ring of readings: appending, and finding where it ends.
+//! The journal: the newest readings, each durable when it is appended.
+
+mod blocks;
+mod cursor;
+mod reading;
+mod unsealed;
 
 use embedded_storage::nor_flash::NorFlash;
 use protocol::{
     ChannelReading, Registers, Seq,
     limits::CHANNELS_MAX,
     reading::{RegisterSet, quantum_mj},
+    run::{NUMBER_MAX, RUN_BYTES_MAX, Run, RunParams},
     varint,
 };
 
 use crate::{
-    AppendError, MountError, RunParams,
-    cursor::{Cursor, Item},
-    entry::Kind,
+    AppendError, MountError,
     error::Fault,
-    ring::{Place, Ring},
-    run::{
-        NUMBER_MAX, Previous, READING_BYTES_MAX, READING_ENTRY_BYTES_MIN, RUN_BYTES_MAX,
-        RUN_READINGS_MAX, Run, write_reading,
+    ring::{
+        Place, Ring,
+        entry::Kind,
+        sector::{self, Identity, SECTOR_BYTES},
     },
-    sector::{Identity, SECTOR_BYTES},
 };
+use cursor::{Cursor, Item};
+use reading::{
+    Previous, READING_BYTES_MAX, READING_ENTRY_BYTES_MIN, RUN_READINGS_MAX, write_reading,
+};
+
+pub(crate) use reading::TORN_BYTES_MAX;
+pub(crate) use unsealed::{Piece, Unsealed};
 
 /// Readings that a sector holds at the most: so many numbers are passed over for a newest sector that cannot be read.
 const SECTOR_READINGS_MAX: u64 = (SECTOR_BYTES / READING_ENTRY_BYTES_MIN) as u64;
 const OPENING_BYTES_MAX: usize = 10 + RUN_BYTES_MAX;
-const _: () = assert!(OPENING_BYTES_MAX <= crate::sector::OPENING_BYTES_MAX);
+const _: () = assert!(OPENING_BYTES_MAX <= sector::OPENING_BYTES_MAX);
 
 /// A reading is on flash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Appended {
-    /// Its number.
-    pub seq: Seq,
-    /// What had to go, for this one or since the last one was appended, although no collector had acknowledged it.
-    pub lost: Option<Lost>,
-}
-
-/// Readings that are gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lost {
-    /// The first number.
-    pub first: Seq,
-    /// How many, at least 1.
-    pub count: u64,
+pub(crate) struct Appended {
+    pub(crate) seq: Seq,
+    /// What had to go, for this one or since the last one was appended, although nobody and no segment holds it.
+    pub(crate) lost: Option<(Seq, u64)>,
 }
 
 /// A reading that is to be appended, and who measured when.
@@ -54,7 +54,7 @@ pub(crate) struct NewReading<'a> {
     pub(crate) channels: &'a [ChannelReading],
 }
 
-/// The run that takes readings.
+/// The run that takes journal.
 #[derive(Clone, Copy, Debug)]
 struct OpenRun {
     boot: u32,
@@ -65,11 +65,11 @@ struct OpenRun {
     previous: Previous,
 }
 
-/// The readings of a meter.
+/// The newest readings of a meter.
 #[derive(Clone, Debug)]
-pub(crate) struct Readings {
-    pub(crate) ring: Ring,
-    /// Lowest number that is held.
+pub(crate) struct Journal {
+    ring: Ring,
+    /// Lowest number that the ring holds.
     pub(crate) oldest: u64,
     pub(crate) next: u64,
     /// Numbers right before `next` that never existed, and that no run tells of yet.
@@ -82,7 +82,7 @@ pub(crate) struct Readings {
     run: Option<OpenRun>,
 }
 
-impl Readings {
+impl Journal {
     /// Describes a ring without readings whose first one gets number `next`.
     pub(crate) fn empty(ring: Ring, channels: u8, next: u64) -> Self {
         Self {
@@ -99,23 +99,26 @@ impl Readings {
 
     /// Finds oldest, next and registers.
     ///
-    /// `acknowledged` is the least that `next` can be.
+    /// `first` is the number of the store's first reading, `floor` the least that `next` can be: what counters and segments
+    /// show.
     pub(crate) fn mount<F: NorFlash>(
         flash: &mut F,
         place: Place,
         identity: Identity,
-        acknowledged: u64,
+        (first, floor): (u64, u64),
     ) -> Result<Self, MountError> {
         let ring = Ring::mount(flash, place, identity)?;
-        let mut readings = Self::empty(ring, identity.channels, acknowledged);
-        let Some(newest) = readings.ring.newest(flash)? else {
-            let unreadable = readings
-                .ring
-                .sectors_with_entries(flash, OPENING_BYTES_MAX)?;
-            let next = acknowledged.max(unreadable * SECTOR_READINGS_MAX);
-            return Ok(Self::empty(readings.ring, identity.channels, next));
+        let mut journal = Self::empty(ring, identity.channels, floor);
+        let Some(newest) = journal.ring.newest(flash)? else {
+            // Where readings are known from elsewhere, an erased ring was not always so.
+            let unreadable = match floor > first {
+                true => place.sectors.into(),
+                false => (journal.ring).sectors_with_entries(flash, OPENING_BYTES_MAX)?,
+            };
+            let next = floor + unreadable * SECTOR_READINGS_MAX;
+            return Ok(Self::empty(journal.ring, identity.channels, next));
         };
-        let mut cursor = Cursor::new(&readings.ring, &newest).ok_or(MountError::Damaged)?;
+        let mut cursor = Cursor::new(&journal.ring, &newest).ok_or(MountError::Damaged)?;
         let opened_next = cursor.next;
         let end = loop {
             match cursor.next_item(flash)? {
@@ -125,31 +128,83 @@ impl Readings {
             }
         };
         let (astray, is_torn_write) = cursor.astray();
-        let missing = readings.ring.missing();
+        let missing = journal.ring.missing();
         if let Some(offset) = end {
-            readings.ring.resume(offset);
+            journal.ring.resume(offset);
         }
         // Of a torn write nothing was promised; its number is left out for good. What damage hides was promised.
-        readings.skipped = if is_torn_write && missing == 0 {
+        journal.skipped = if is_torn_write && missing == 0 {
             astray
         } else {
             0
         };
         let next = cursor.next + astray + missing * SECTOR_READINGS_MAX;
-        if next < acknowledged {
-            readings.skipped = 0;
+        if next < floor {
+            journal.skipped = 0;
         }
-        readings.next = next.max(acknowledged);
-        readings.oldest = readings.oldest_held(flash)?;
-        readings.last_boot = cursor.run.boot;
+        journal.next = next.max(floor);
         let has_readings = cursor.next > opened_next;
-        readings.told_oldest = if has_readings {
-            readings.oldest
+        for walk in journal.ring.walks_of_missing() {
+            // The runs in it tell registers and boot, though its readings cannot be served.
+            cursor.go_astray_into(walk);
+            loop {
+                match cursor.next_item(flash)? {
+                    Item::Reading => {}
+                    Item::Run(run) => cursor.begin(run),
+                    Item::End(_) => break,
+                }
+            }
+            journal.next = journal.next.max(cursor.next + cursor.astray().0);
+        }
+        journal.oldest = journal.oldest_held(flash)?;
+        journal.last_boot = cursor.run.boot;
+        journal.told_oldest = if has_readings {
+            journal.oldest
         } else {
             cursor.told_oldest
         };
-        readings.registers = cursor.registers;
-        Ok(readings)
+        journal.registers = cursor.registers;
+        Ok(journal)
+    }
+
+    /// Returns the sequence of the newest sector; it changes when one is opened.
+    pub(crate) fn newest_sector(&self) -> Option<u64> {
+        self.ring.newest_sequence()
+    }
+
+    /// Returns how many sectors hold readings from number `from` on.
+    pub(crate) fn sectors_from<F: NorFlash>(&self, flash: &mut F, from: u64) -> Result<u64, Fault> {
+        let Some(newest) = self.ring.newest_sequence() else {
+            return Ok(0);
+        };
+        let first = match self.ring.locate(flash, from)? {
+            Some(opened) => Some(opened),
+            None => self.ring.next_from(flash, 0)?,
+        };
+        Ok(first.map_or(0, |first| newest - first.sequence + 1))
+    }
+
+    /// Returns the registers before number `oldest`, the first that the ring holds.
+    pub(crate) fn oldest_registers<F: NorFlash>(
+        &self,
+        flash: &mut F,
+    ) -> Result<RegisterSet, Fault> {
+        let opened = self.ring.next_from(flash, 0)?;
+        let cursor = opened.and_then(|opened| Cursor::new(&self.ring, &opened));
+        Ok(cursor.map_or_else(|| self.registers.clone(), |cursor| cursor.registers))
+    }
+
+    /// Raises registers that damage put back to what a segment shows.
+    pub(crate) fn raise_registers(&mut self, shown: &[Registers]) {
+        for (registers, shown) in self.registers.iter_mut().zip(shown) {
+            registers.import_mj = registers.import_mj.max(shown.import_mj);
+            registers.export_mj = registers.export_mj.max(shown.export_mj);
+        }
+    }
+
+    /// Returns how many bytes of the ring are in use.
+    pub(crate) fn used_bytes(&self) -> u32 {
+        self.ring.used_bytes()
     }
 
     fn oldest_held<F: NorFlash>(&self, flash: &mut F) -> Result<u64, Fault> {
@@ -157,12 +212,12 @@ impl Readings {
         Ok(tail.map_or(self.next, |opened| opened.base.min(self.next)))
     }
 
-    /// Writes a reading; it is durable when this returns.
+    /// Writes a reading; it is durable when this returns. Numbers below `safe` are held elsewhere.
     pub(crate) fn append<F: NorFlash>(
         &mut self,
         flash: &mut F,
         reading: NewReading<'_>,
-        acknowledged: u64,
+        safe: u64,
     ) -> Result<Appended, AppendError> {
         let in_range = reading.channels.len() == self.registers.len()
             && reading.params.is_in_range()
@@ -188,12 +243,9 @@ impl Readings {
                 return Err(fault.into());
             }
         }
-        let first = self.told_oldest.max(acknowledged);
+        let first = self.told_oldest.max(safe);
         self.told_oldest = self.told_oldest.max(self.oldest);
-        let lost = (first < self.oldest).then(|| Lost {
-            first: Seq(first),
-            count: self.oldest - first,
-        });
+        let lost = (first < self.oldest).then(|| (Seq(first), self.oldest - first));
         Ok(Appended { seq, lost })
     }
 

@@ -2,14 +2,14 @@
 
 use embedded_storage::nor_flash::NorFlash;
 
-use crate::{
+use super::{
     entry::{self, ENTRY_BYTES_MAX, Kind, entry_bytes},
-    error::Fault,
     sector::{MARK_AT, is_erased, read},
 };
+use crate::error::Fault;
 
 /// Bytes read at once; any entry fits.
-const WINDOW_BYTES: usize = 576;
+const WINDOW_BYTES: usize = 256;
 const WORD_BYTES: u32 = 4;
 /// So many torn writes in a row are taken for torn writes; more broken bytes than they leave are damage.
 const TORN_WRITES_MAX: u32 = 4;
@@ -31,12 +31,7 @@ pub(crate) struct Walk {
 #[derive(Debug)]
 pub(crate) enum Step<'a> {
     /// An entry, whole.
-    Entry {
-        kind: Kind,
-        payload: &'a [u8],
-        /// Where the entry begins in its sector.
-        offset: u32,
-    },
+    Entry { kind: Kind, payload: &'a [u8] },
     /// Bytes that are no entry.
     Broken(Broken),
     /// Nothing more; where the rest is erased, the next entry may be programmed at this offset.
@@ -52,8 +47,6 @@ pub(crate) struct Broken {
     pub(crate) bytes: u32,
     /// Whether nothing follows and torn writes explain them all; else they may be damage.
     pub(crate) is_torn_write: bool,
-    /// The kind that its tag still states, where the length in the tag leads to the next entry.
-    pub(crate) kind: Option<Kind>,
 }
 
 impl Walk {
@@ -77,31 +70,22 @@ impl Walk {
             let at = (offset - self.window_from) as usize;
             // The checksum was just checked; the payload begins behind the tag.
             let payload = &self.window[at + 2..at + 2 + length];
-            return Ok(Step::Entry {
-                kind,
-                payload,
-                offset,
-            });
+            return Ok(Step::Entry { kind, payload });
         }
         self.resynchronise(flash, offset)
     }
 
     /// Looks for the next whole entry behind `from`, where none begins.
     fn resynchronise<F: NorFlash>(&mut self, flash: &mut F, from: u32) -> Result<Step<'_>, Fault> {
-        let stated = self.tag(flash, from)?;
         let mut used_to = from;
         let mut at = from;
         while at < MARK_AT {
             if self.whole(flash, at)?.is_some() {
                 self.offset = at;
-                let kind = stated.and_then(|(kind, length)| {
-                    (from + entry_bytes(length) as u32 == at).then_some(kind)
-                });
                 return Ok(Step::Broken(Broken {
                     offset: from,
                     bytes: at - from,
                     is_torn_write: false,
-                    kind,
                 }));
             }
             if !is_erased(self.bytes(flash, at, WORD_BYTES)?) {
@@ -128,7 +112,6 @@ impl Walk {
             offset: from,
             bytes,
             is_torn_write,
-            kind: None,
         }))
     }
 

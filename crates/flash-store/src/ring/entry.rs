@@ -6,7 +6,7 @@
 use protocol::block::CRC;
 
 /// Longest payload of an entry.
-pub(crate) const PAYLOAD_BYTES_MAX: usize = 512;
+pub(crate) const PAYLOAD_BYTES_MAX: usize = 128;
 /// Longest entry.
 pub(crate) const ENTRY_BYTES_MAX: usize = entry_bytes(PAYLOAD_BYTES_MAX);
 
@@ -25,16 +25,12 @@ pub(crate) enum Kind {
     Reading = 2,
     /// One event.
     Event = 3,
-    /// The configuration record.
-    Config = 4,
-    /// The configuration record before this is whole; nothing else.
-    Committed = 5,
+    /// Settings of this generation, or newer ones, are in their file.
+    Settings = 4,
     /// All readings below a number are collected.
     Acknowledged = 6,
     /// The meter started.
     Boot = 7,
-    /// What is broken before this was torn, not damaged.
-    Resumed = 8,
 }
 
 /// Bytes of an entry with a payload of `length` bytes.
@@ -65,11 +61,9 @@ pub(crate) fn parse_tag(bytes: [u8; 2]) -> Option<(Kind, usize)> {
         1 => Kind::Run,
         2 => Kind::Reading,
         3 => Kind::Event,
-        4 => Kind::Config,
-        5 => Kind::Committed,
+        4 => Kind::Settings,
         6 => Kind::Acknowledged,
         7 => Kind::Boot,
-        8 => Kind::Resumed,
         _ => return None,
     };
     (length <= PAYLOAD_BYTES_MAX).then_some((kind, length))

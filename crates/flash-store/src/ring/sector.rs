@@ -13,13 +13,13 @@ use crate::error::Fault;
 pub(crate) const SECTOR_BYTES: u32 = 4096;
 /// Where the closing mark lies; entries end before it.
 pub(crate) const MARK_AT: u32 = SECTOR_BYTES - MARK_BYTES as u32;
-/// Longest opening: a copy of the settings.
-pub(crate) const OPENING_BYTES_MAX: usize = 528;
+/// Longest opening: a run and a number before it.
+pub(crate) const OPENING_BYTES_MAX: usize = 128;
 
 pub(crate) const MAGIC: [u8; 4] = *b"OFMS";
-pub(crate) const FORMAT: u8 = 0;
+pub(crate) const FORMAT: u8 = 1;
 const MARK_BYTES: usize = 4;
-const HEADER_BYTES: usize = 40;
+pub(crate) const HEADER_BYTES: usize = 40;
 const CRC_BYTES: usize = 4;
 const WHOLE_BYTES_MAX: usize = HEADER_BYTES + OPENING_BYTES_MAX + CRC_BYTES;
 /// Bytes that are compared at once with what was to be programmed.

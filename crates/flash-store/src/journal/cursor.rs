@@ -8,16 +8,19 @@ use protocol::{
     ChannelReading,
     limits::CHANNELS_MAX,
     reading::{RegisterSet, quantum_mj},
+    run::Run,
     varint,
 };
 
+use super::reading::{Previous, READING_ENTRY_BYTES_MIN, read_reading, read_run};
 use crate::{
-    entry::Kind,
     error::Fault,
-    ring::Ring,
-    run::{Previous, READING_ENTRY_BYTES_MIN, Run, read_reading},
-    sector::Opened,
-    walk::{Broken, Step, Walk},
+    ring::{
+        Ring,
+        entry::Kind,
+        sector::Opened,
+        walk::{Broken, Step, Walk},
+    },
 };
 
 /// A place among the readings of a sector.
@@ -64,7 +67,7 @@ impl Cursor {
     pub(crate) fn new(ring: &Ring, opened: &Opened) -> Option<Self> {
         let (mut at, opening) = (0, opened.opening());
         let told_oldest = varint::read(opening, &mut at)?;
-        let run = Run::read(opening, &mut at, opened.identity.channels.into())?;
+        let run = read_run(opening, &mut at, opened.identity.channels.into())?;
         (run.base() == opened.base).then(|| Self {
             walk: ring.walk(opened),
             next: run.first,
@@ -75,6 +78,12 @@ impl Cursor {
             told_oldest,
             astray: None,
         })
+    }
+
+    /// Goes on in a sector whose header cannot be read: readings can be told apart from its first run on.
+    pub(crate) fn go_astray_into(&mut self, walk: Walk) {
+        self.walk = walk;
+        self.stray(0, false);
     }
 
     /// Goes on with a run that was met.
@@ -123,7 +132,7 @@ impl Cursor {
                     kind: Kind::Run,
                     payload,
                     ..
-                } => match Run::read(payload, &mut 0, channels) {
+                } => match read_run(payload, &mut 0, channels) {
                     // Numbers only grow: what says otherwise was not written by a store.
                     Some(run) if run.base() >= self.next => return Ok(Item::Run(run)),
                     _ => self.stray(1, false),

@@ -1,4 +1,4 @@
-//! A flash that a test can still reach while a store has it.
+//! A flash that can still be reached while a store has it.
 
 use std::{cell::RefCell, rc::Rc};
 
@@ -10,16 +10,30 @@ use nor_model::{Nor, NorError};
 pub struct Shared(Rc<RefCell<Nor>>);
 
 impl Shared {
+    /// Shares a flash.
+    #[must_use]
     pub fn new(nor: Nor) -> Self {
         Self(Rc::new(RefCell::new(nor)))
     }
 
+    /// Flips bits of the byte at `offset`, as ageing does.
+    ///
+    /// # Panics
+    /// When `offset` is beyond the flash.
+    pub fn flip(&self, offset: usize, mask: u8) {
+        let flipped = self.0.borrow_mut().flip(offset, mask);
+        flipped.expect("a flash in memory takes it");
+    }
+
+    /// Makes every program and erase fail, or work again.
     pub fn fail_writes(&self, fail: bool) {
         self.0.borrow_mut().fail_writes(fail);
     }
 
+    /// Copies the flash as it lies.
+    #[must_use]
     pub fn copy(&self) -> Nor {
-        Nor::from_bytes(self.0.borrow().bytes().to_vec())
+        self.0.borrow().snapshot()
     }
 }
 

@@ -8,12 +8,8 @@ use metering::{
     Calibration, Window,
     calibration::{Capture, Reference, Refusal},
 };
-use protocol::{
-    event::What,
-    messages::{
-        Calibrate, CalibrationState, CalibrationStep, CaptureOutcome, CaptureState,
-        ChannelCalibration,
-    },
+use protocol::messages::{
+    Calibrate, CalibrationState, CalibrationStep, CaptureOutcome, CaptureState, ChannelCalibration,
 };
 
 use crate::{
@@ -272,7 +268,7 @@ impl<F: NorFlash> Meter<F> {
             self.put_in_force(index, calibration);
         }
         self.recorder.calibration = version;
-        self.recorder.log(now_ms, What::Calibrated { version });
+        self.log_calibration(now_ms);
         Ok(())
     }
 

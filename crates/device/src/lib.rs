@@ -17,6 +17,7 @@ pub mod board;
 mod calibrating;
 pub mod http;
 mod live;
+mod log;
 pub mod meter;
 mod recorder;
 pub mod settings;

@@ -5,15 +5,15 @@
 //! HTTP side between two pushes of samples.
 
 use embedded_storage::nor_flash::NorFlash;
-use flash_store::FlashStore;
+use flash_store::{CONFIG_BYTES_MAX, ConfigError, FlashStore};
 use heapless::Vec;
 use metering::{Calibration, Channel, ChannelConfig, Output, Pair, Window};
 use protocol::{
     DeviceId, Seq,
     authentication::Key,
     event::What,
-    limits::{CHANNELS_MAX, EVENTS_PER_ANSWER},
-    messages::{API_VERSION, Acknowledge, Anchored, Clock, Config, Events, Health, Info, Setup},
+    limits::CHANNELS_MAX,
+    messages::{API_VERSION, Acknowledge, Anchored, Clock, Config, Health, Info, Setup},
 };
 
 use crate::{
@@ -30,7 +30,7 @@ const HARMONICS_EVERY_US: u64 = 60_000_000;
 /// Why a meter cannot start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartError {
-    /// The store failed, or holds settings that this version does not know.
+    /// The store failed.
     Storage,
     /// The scale or rate of a channel is out of range, or the store was made for another number of channels.
     Channel,
@@ -39,7 +39,7 @@ pub enum StartError {
 impl core::fmt::Display for StartError {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         formatter.write_str(match self {
-            Self::Storage => "its store failed, or holds settings of another version",
+            Self::Storage => "its store failed",
             Self::Channel => {
                 "its store was made for another number of channels, or a channel is out of range"
             }
@@ -66,6 +66,8 @@ pub enum Refused {
     Busy,
     /// There is no calibration before the one in force.
     NothingToUndo,
+    /// Its settings cannot be read: nothing replaces them but a reset at the meter itself.
+    SettingsDamaged,
     /// The store failed.
     Storage,
 }
@@ -79,6 +81,8 @@ pub struct Meter<F: NorFlash> {
     /// Minute of the uptime in which harmonics were asked for last, by channel.
     harmonics_asked: [u64; CHANNELS_MAX],
     settings: Settings,
+    /// There are settings, but they are damaged or of another version; those above stand in.
+    are_settings_damaged: bool,
     facts: Facts,
     key: Option<Key>,
     clock_set: bool,
@@ -87,7 +91,11 @@ pub struct Meter<F: NorFlash> {
 }
 
 impl<F: NorFlash> Meter<F> {
-    /// Starts on a mounted store: counts the boot, logs it and reads the settings.
+    /// Starts on a mounted store: counts the boot, logs it, reads the settings, and logs their
+    /// calibration where the log does not tell it.
+    ///
+    /// Settings that cannot be read do not stop it from measuring, with the scale of its parts. It then takes no token:
+    /// damage must not open a meter to whoever comes by.
     ///
     /// # Errors
     /// [`StartError`].
@@ -100,7 +108,9 @@ impl<F: NorFlash> Meter<F> {
         store
             .event_append(boot, 0, what)
             .map_err(|_| StartError::Storage)?;
-        let settings = read_settings(&mut store)?;
+        let readable = read_settings(&mut store)?;
+        let are_settings_damaged = readable.is_none();
+        let settings = readable.unwrap_or_default();
         let mut channels = Vec::new();
         let calibrated = &settings.calibration.channels;
         if !calibrated.is_empty() && calibrated.len() != facts.channels.len() {
@@ -131,12 +141,17 @@ impl<F: NorFlash> Meter<F> {
             session: None,
             harmonics_asked: [u64::MAX; CHANNELS_MAX],
             settings,
+            are_settings_damaged,
             facts,
             key: None,
             clock_set: false,
             requests_refused: 0,
         };
         meter.derive_key();
+        meter.log_calibration_where_missing();
+        if meter.are_settings_damaged {
+            meter.recorder.log(0, What::StorageFault);
+        }
         Ok(meter)
     }
 
@@ -220,17 +235,6 @@ impl<F: NorFlash> Meter<F> {
             channels: self.channels.len() as u8,
             nonce,
         }
-    }
-
-    /// Answers `events`: a page from number `from` on.
-    pub(crate) fn events(&mut self, from: u64) -> Result<Events, Refused> {
-        let mut events = Vec::<_, EVENTS_PER_ANSWER>::new();
-        let store = &mut self.recorder.store;
-        store
-            .events(from, &mut |event| events.push(*event).is_ok())
-            .map_err(|_| Refused::Storage)?;
-        let next = store.next_event();
-        Ok(Events { events, next })
     }
 
     /// Takes the time from a collector and logs it as an anchor of this moment.
@@ -335,6 +339,9 @@ impl<F: NorFlash> Meter<F> {
 
     /// Writes settings to flash and, when they are there, puts them in force.
     pub(crate) fn keep(&mut self, settings: Settings) -> Result<(), Refused> {
+        if self.are_settings_damaged {
+            return Err(Refused::SettingsDamaged);
+        }
         let mut record = [0; RECORD_BYTES_MAX];
         let length = settings.write(&mut record);
         let written = self.recorder.store.config_write(&record[..length]);
@@ -353,13 +360,13 @@ impl<F: NorFlash> Meter<F> {
     }
 }
 
-fn read_settings<F: NorFlash>(store: &mut FlashStore<F>) -> Result<Settings, StartError> {
-    let mut record = [0; 512];
-    match store
-        .config_read(&mut record)
-        .map_err(|_| StartError::Storage)?
-    {
-        None => Ok(Settings::default()),
-        Some(length) => Settings::parse(&record[..length]).ok_or(StartError::Storage),
+/// Reads the settings; `None` where there are some that cannot be read.
+fn read_settings<F: NorFlash>(store: &mut FlashStore<F>) -> Result<Option<Settings>, StartError> {
+    let mut record = [0; CONFIG_BYTES_MAX];
+    match store.config_read(&mut record) {
+        Ok(None) => Ok(Some(Settings::default())),
+        Ok(Some(length)) => Ok(Settings::parse(&record[..length])),
+        Err(ConfigError::Damaged) => Ok(None),
+        Err(_) => Err(StartError::Storage),
     }
 }

@@ -126,20 +126,14 @@ impl<F: NorFlash> Recorder<F> {
             .map(|channel| channel.coverage_permille)
             .min()
             .unwrap_or(0);
-        match self.store.append(&run, end_ms, channels) {
-            Ok(appended) => {
-                if let Some(lost) = appended.lost {
-                    let what = What::Lost {
-                        first: lost.first,
-                        count: lost.count,
-                    };
-                    self.log(end_ms, what);
-                }
-            }
-            Err(_) => {
-                self.storage_errors = self.storage_errors.saturating_add(1);
-                self.log(end_ms, What::StorageFault);
-            }
+        let appended = self.store.append(&run, end_ms, channels).is_ok();
+        // What can wait does not touch what was just written; the next reading tries again.
+        let maintained = self.store.maintain().is_ok();
+        if !appended || !maintained {
+            self.storage_errors = self.storage_errors.saturating_add(1);
+        }
+        if !appended {
+            self.log(end_ms, What::StorageFault);
         }
     }
 

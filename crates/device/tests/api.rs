@@ -324,6 +324,30 @@ async fn everything_is_there_after_a_restart() {
 }
 
 #[tokio::test]
+async fn damaged_settings_stop_no_measuring_and_open_the_meter_to_nobody() {
+    let meter = TestMeter::set_up(50).await;
+    let before: Info = meter.plain("GET", "/api/v1/info", b"").await.json();
+    let mut hits = 0;
+    let meter = meter
+        .restarted_on_damaged(|bytes| {
+            for at in 0..bytes.len() - TOKEN.len() {
+                if bytes[at..].starts_with(TOKEN.as_bytes()) {
+                    bytes[at] ^= 1;
+                    hits += 1;
+                }
+            }
+        })
+        .await;
+    assert!(hits > 0, "the token lies somewhere");
+    let after: Info = meter.plain("GET", "/api/v1/info", b"").await.json();
+    assert_eq!((after.boot, after.next), (before.boot + 1, before.next));
+    assert!(!after.set_up);
+    let body = format!(r#"{{"token":"{TOKEN}","name":"Mine"}}"#);
+    let answer = meter.plain("POST", "/api/v1/setup", body.as_bytes()).await;
+    assert_eq!(code(&answer), (503, "settings_damaged".to_owned()));
+}
+
+#[tokio::test]
 async fn answers_look_as_documented() {
     let meter = TestMeter::set_up(2).await;
     for (name, path) in [("live", "/api/v1/live"), ("config", "/api/v1/config")] {

@@ -37,7 +37,7 @@ pub enum Error {
     Format(DeviceId, flash_store::FormatError),
     /// A flash file holds no readable store.
     #[error(
-        "the flash file {0} holds no readable store ({1:?}); remove it to start an empty meter"
+        "flash file {0}: {1}; `ofmon flash salvage` gets out what is whole, and without the file an empty meter starts"
     )]
     Mount(PathBuf, flash_store::MountError),
     /// A meter does not start.

@@ -7,7 +7,11 @@ use std::f64::consts::{SQRT_2, TAU};
 use flash_store::{FlashStore, Format};
 use metering::{ChannelConfig, Pair, VoltageInput};
 use nor_model::Nor;
-use protocol::{DeviceId, StoreId, event::ResetReason};
+use protocol::{
+    DeviceId, StoreId,
+    event::{Event, ResetReason, What},
+    limits::JSON_BYTES_MAX,
+};
 
 use super::*;
 use crate::board::Facts;
@@ -148,11 +152,7 @@ fn a_calibration_is_applied_kept_over_a_restart_and_taken_back() {
     // The change fell into the fourth interval, and a block is of one calibration.
     assert_eq!(block.range().start, 3);
 
-    let flash = meter.recorder.store.into_flash();
-    let store = FlashStore::mount(flash)
-        .map_err(|(error, _)| error)
-        .unwrap();
-    let mut meter = Meter::start(store, facts()).unwrap();
+    let mut meter = restarted(meter, facts());
     assert_eq!(meter.calibration().channels, applied.channels);
     assert_eq!(meter.recorder.calibration, 1);
     let undo = Calibrate {
@@ -162,13 +162,123 @@ fn a_calibration_is_applied_kept_over_a_restart_and_taken_back() {
     let undone = meter.calibrate(&undo, 5).unwrap();
     assert_eq!((undone.version, undone.utc_ms), (2, 0));
     assert_eq!(undone.channels, nominal.channels);
-    let mut versions = std::vec::Vec::new();
-    for event in meter.events(0).unwrap().events {
-        if let What::Calibrated { version } = event.what {
-            versions.push(version);
+    let told = |state: &CalibrationState| What::Calibrated {
+        version: state.version,
+        utc_ms: state.utc_ms,
+        channels: state.channels.clone(),
+    };
+    assert_eq!(
+        calibrations(&mut meter),
+        [&nominal, &applied, &undone].map(told)
+    );
+}
+
+/// Returns the calibrations in the log, which is read page by page.
+fn calibrations(meter: &mut Meter<Nor>) -> std::vec::Vec<What> {
+    let mut whats: std::vec::Vec<_> = log(meter).into_iter().map(|event| event.what).collect();
+    whats.retain(|what| matches!(what, What::Calibrated { .. }));
+    whats
+}
+
+fn log(meter: &mut Meter<Nor>) -> std::vec::Vec<Event> {
+    let mut events = std::vec::Vec::<Event>::new();
+    loop {
+        let from = events.last().map_or(0, |last| last.number + 1);
+        let page = meter.events(from).unwrap();
+        if from == page.next {
+            return events;
         }
+        assert!(!page.events.is_empty(), "each page gets on");
+        let json = serde_json::to_vec(&page).unwrap();
+        assert!(json.len() <= JSON_BYTES_MAX, "{}", json.len());
+        events.extend(page.events);
     }
-    assert_eq!(versions, [1, 2]);
+}
+
+fn restarted(meter: Meter<Nor>, facts: Facts) -> Meter<Nor> {
+    let store = FlashStore::mount(meter.recorder.store.into_flash())
+        .map_err(|(error, _)| error)
+        .unwrap();
+    Meter::start(store, facts).unwrap()
+}
+
+#[test]
+fn each_calibration_is_in_the_log_once() {
+    let mut meter = fresh();
+    let parts = meter.calibration();
+    for _ in 0..3 {
+        meter = restarted(meter, facts());
+        assert_eq!(
+            calibrations(&mut meter),
+            [What::Calibrated {
+                version: 0,
+                utc_ms: 0,
+                channels: parts.channels.clone(),
+            }]
+        );
+    }
+    // The power went between the settings and the event.
+    let mut settings = meter.settings().clone();
+    settings.calibration = CalibrationRecord {
+        version: 1,
+        utc_ms: 5,
+        channels: [Calibration::ideal(1_000, 2_000); 2].into_iter().collect(),
+    };
+    meter.keep(settings).unwrap();
+    for _ in 0..2 {
+        meter = restarted(meter, facts());
+        let in_force = meter.calibration();
+        assert_eq!(in_force.version, 1);
+        let last = What::Calibrated {
+            version: 1,
+            utc_ms: 5,
+            channels: in_force.channels,
+        };
+        assert_eq!(calibrations(&mut meter)[1..], [last]);
+    }
+    // Parts of another value are another scale.
+    let mut meter = fresh();
+    let mut others = facts();
+    others.channels[1].calibration = Calibration::ideal(250_000_001, 25_000_000);
+    meter = restarted(meter, others);
+    assert_eq!(calibrations(&mut meter).len(), 2);
+}
+
+#[test]
+fn a_page_of_the_longest_events_fits_its_answer() {
+    let mut meter = fresh();
+    let scale = ChannelCalibration {
+        voltage_nv_per_code: u32::MAX,
+        current_na_per_code: u32::MAX,
+        current_skew_ns: i32::MIN,
+        current_noise_na: u32::MAX,
+        no_load_mw: u16::MAX,
+    };
+    meter.recorder.boot = u32::MAX;
+    for number in 2..60 {
+        let what = match number % 20 {
+            0 => What::SetUp,
+            _ => What::Calibrated {
+                version: u16::MAX,
+                utc_ms: i64::MIN,
+                channels: [scale; 3].into_iter().collect(),
+            },
+        };
+        assert_eq!(meter.recorder.log(u64::MAX, what), Some(number));
+    }
+    let numbers: std::vec::Vec<_> = log(&mut meter).iter().map(|event| event.number).collect();
+    assert_eq!(numbers, (0..60).collect::<std::vec::Vec<_>>());
+    assert_eq!(meter.events(2).unwrap().events.len(), 6, "as many as fit");
+}
+
+#[test]
+fn a_page_of_short_events_is_full() {
+    let mut meter = fresh();
+    for _ in 0..40 {
+        meter.recorder.log(1, What::SetUp).unwrap();
+    }
+    let page = meter.events(2).unwrap();
+    assert_eq!(page.events.len(), protocol::limits::EVENTS_PER_ANSWER);
 }
 
 #[test]

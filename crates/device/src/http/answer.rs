@@ -104,6 +104,11 @@ impl From<Refused> for Failure {
                 "the settings changed meanwhile: read them again",
             ),
             Refused::UnknownReading => (409, "unknown_reading", "this meter has no such readings"),
+            Refused::SettingsDamaged => (
+                503,
+                "settings_damaged",
+                "the meter cannot read its settings: it measures on, and a reset at its button lets it be set up anew",
+            ),
             Refused::Storage => (503, "storage", "the flash could not be written or read"),
         };
         Self::new(status, code, message)

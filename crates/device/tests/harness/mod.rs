@@ -100,6 +100,16 @@ impl TestMeter {
         Self::start(directory, 0)
     }
 
+    /// Cuts the power, damages the flash, and starts again on it.
+    pub async fn restarted_on_damaged(mut self, damage: impl FnOnce(&mut [u8])) -> Self {
+        self.end();
+        let path = self.directory.path().join("flash");
+        let mut bytes = std::fs::read(&path).unwrap();
+        damage(&mut bytes);
+        std::fs::write(&path, bytes).unwrap();
+        self.restarted().await
+    }
+
     fn start(directory: TempDir, readings: u64) -> Self {
         let path = directory.path().join("flash");
         let (ready, address) = mpsc::channel();

@@ -138,7 +138,7 @@ impl Visit<'_> {
         let mut from = begun;
         while from < begun.saturating_add(VISIT_EVENTS_MAX) {
             let page = self.session.events(from).await?;
-            let events: Vec<Event> = page.events.iter().copied().collect();
+            let events: Vec<Event> = page.events.into_iter().collect();
             let next = events
                 .last()
                 .map_or(page.next, |last| last.number.saturating_add(1));

@@ -5,12 +5,16 @@
 //! | the stored one | the new one | then |
 //! |---|---|---|
 //! | has the same bytes | | nothing changes |
-//! | holds the same readings and more | | the new one is not needed |
-//! | | holds the same readings and more | the stored one is replaced |
-//! | has some of the same readings | | both stay, readings are told apart by number |
+//! | agrees, and with others of at least the new one's rank holds all its numbers | | the new one is not needed |
+//! | | agrees, and with others of at least the stored one's rank holds all its numbers | the stored one is replaced |
+//! | holds some of the same numbers | | both stay, readings are told apart by number |
 //! | has other content under the same number | | both stay, the conflict is recorded |
 //!
-//! Finer readings are never replaced by coarser ones, readings never by the news of a loss.
+//! Blocks rank by how fine they are: full resolution, a minute a reading, a quarter of an hour, numbers that never existed,
+//! the news of a loss. So finer readings are never replaced by coarser ones, and readings never by the news of a loss;
+//! finer ones that come later replace the coarse ones of which they hold every number. A reading holds the numbers from
+//! its first one on that it stands for; all counts here are of numbers. Blocks of different resolution
+//! [agree](super::agree) when the registers do where readings of both end.
 
 use std::ops::Range;
 
@@ -20,7 +24,11 @@ use protocol::{
 };
 use rusqlite::{Transaction, TransactionBehavior};
 
-use super::{History, Store, StoreError, cover};
+use super::{
+    History, Store, StoreError,
+    cover::{self, Rank},
+    displace::{clear, compare},
+};
 use crate::time_line::UPTIME_MS_MAX;
 
 /// A block to be stored.
@@ -35,7 +43,7 @@ pub struct PutBlock<'a> {
 /// What storing some blocks came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PutSummary {
-    /// Readings that were not held before.
+    /// Numbers for which there was no reading before, fine or coarse.
     pub readings_new: u64,
     /// Blocks that were stored.
     pub blocks_stored: u64,
@@ -52,17 +60,6 @@ struct Progress {
     id: i64,
     cursor: u64,
     count_max: u64,
-}
-
-/// Orders blocks by how much they tell, best first: readings before the news of a loss, finer before coarser.
-type Rank = (u8, u64);
-
-/// A stored block that overlaps a new one.
-struct Overlap {
-    id: i64,
-    range: Range<u64>,
-    rank: Rank,
-    bytes: Vec<u8>,
 }
 
 impl Store {
@@ -231,118 +228,51 @@ fn put(
     received_ms: i64,
     summary: &mut PutSummary,
 ) -> Result<(), StoreError> {
-    let range = block.range();
-    let overlaps = overlaps(transaction, progress, &range)?;
+    let (range, rank) = (block.range(), Rank::of(block));
+    let near = cover::overlapping(transaction, progress.id, progress.count_max, &range)?;
     advance(transaction, progress, &range, new.nothing_before)?;
-    if overlaps.iter().any(|held| held.bytes == new.bytes) {
+    for row in &near {
+        if row.range() == range && cover::block_bytes(transaction, row.id)? == new.bytes {
+            summary.blocks_known += 1;
+            return Ok(());
+        }
+    }
+    let compared = compare(transaction, &near, block)?;
+    let as_good = compared.trusted.iter().filter(|row| row.rank <= rank);
+    if cover::uncovered(&range, as_good) == 0 {
         summary.blocks_known += 1;
         return Ok(());
     }
-    let (mut conflicting, mut replaced) = (Vec::new(), Vec::new());
-    for held in &overlaps {
-        let replaceable = rank(block) <= held.rank && covers(&range, &held.range);
-        match Block::parse(&held.bytes) {
-            Ok(held_block) if !agree(&held_block, block) => conflicting.push(held.id),
-            // What was damaged on this disk gives way to what the meter still has.
-            Ok(_) | Err(_) if replaceable => replaced.push(held.id),
-            Ok(_) if held.rank <= rank(block) && covers(&held.range, &range) => {
-                summary.blocks_known += 1;
-                return Ok(());
-            }
-            Ok(_) | Err(_) => {}
-        }
+    if rank.is_readings() {
+        let held = near.iter().filter(|row| row.rank.is_readings());
+        summary.readings_new += cover::uncovered(&range, held);
     }
-    if block.kind() == Kind::Readings {
-        summary.readings_new += uncovered(&range, &overlaps);
-    }
-    remove(transaction, &replaced)?;
     let id = insert(transaction, progress.id, block, new.bytes, received_ms)?;
     progress.count_max = progress.count_max.max(range.end - range.start);
     note_boot(transaction, progress.id, block, received_ms)?;
-    for held in &conflicting {
+    for held in &compared.conflicting {
         transaction.execute(
             "INSERT OR IGNORE INTO conflict (history, first, held, arrived, found_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
             (progress.id, range.start as i64, held, id, received_ms),
         )?;
     }
-    if !conflicting.is_empty() {
+    if !compared.conflicting.is_empty() {
         tracing::warn!(
             first = range.start,
             "readings came again with other content; both are kept"
         );
     }
-    summary.blocks_stored += 1;
-    summary.conflicts += u64::from(!conflicting.is_empty());
-    Ok(())
-}
-
-fn rank(block: &Block<'_>) -> Rank {
-    rank_of(block.kind() as u8, block.header().interval_ms.into())
-}
-
-fn rank_of(kind: u8, interval_ms: u64) -> Rank {
-    if kind == Kind::Readings as u8 {
-        (0, interval_ms)
-    } else {
-        // The interval of a loss tells nothing.
-        (1, 0)
-    }
-}
-
-fn covers(outer: &Range<u64>, inner: &Range<u64>) -> bool {
-    outer.start <= inner.start && inner.end <= outer.end
-}
-
-/// Tells whether two blocks say the same about every number that both hold readings for.
-fn agree(held: &Block<'_>, new: &Block<'_>) -> bool {
-    if held.kind() != Kind::Readings || new.kind() != Kind::Readings {
-        return true;
-    }
-    let (held_range, new_range) = (held.range(), new.range());
-    let from = held_range.start.max(new_range.start);
-    let to = held_range.end.min(new_range.end);
-    let common = |block: &Block<'_>, range: &Range<u64>| {
-        let (skip, take) = ((from - range.start) as usize, (to - from) as usize);
-        block.readings().skip(skip).take(take).collect::<Vec<_>>()
-    };
-    common(held, &held_range) == common(new, &new_range)
-}
-
-/// Returns how many numbers of `range` no block of readings among `overlaps` holds.
-fn uncovered(range: &Range<u64>, overlaps: &[Overlap]) -> u64 {
-    let mut at = range.start;
-    let mut count = 0;
-    for held in overlaps.iter().filter(|held| held.rank.0 == 0) {
-        count += held.range.start.saturating_sub(at).min(range.end - at);
-        at = at.max(held.range.end.min(range.end));
-    }
-    count + (range.end - at)
-}
-
-/// Returns the stored blocks that overlap a range, by first number.
-fn overlaps(
-    transaction: &Transaction<'_>,
-    progress: &Progress,
-    range: &Range<u64>,
-) -> Result<Vec<Overlap>, StoreError> {
-    let mut query = transaction.prepare_cached(
-        "SELECT id, first, count, kind, interval_ms, bytes FROM block
-         WHERE history = ?1 AND first > ?2 AND first < ?4 AND first + count > ?3 ORDER BY first, id",
+    clear(
+        transaction,
+        (progress.id, progress.count_max),
+        id,
+        &range,
+        rank,
+        compared.replaceable(),
     )?;
-    // No block that begins before this reaches into the range.
-    let lowest = range.start as i64 - progress.count_max as i64;
-    let key = (progress.id, lowest, range.start as i64, range.end as i64);
-    let rows = query.query_map(key, |row| {
-        let first = row.get::<_, i64>(1)? as u64;
-        let interval_ms = row.get::<_, i64>(4)? as u64;
-        Ok(Overlap {
-            id: row.get(0)?,
-            range: first..first + row.get::<_, i64>(2)? as u64,
-            rank: rank_of(row.get(3)?, interval_ms),
-            bytes: row.get(5)?,
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    summary.blocks_stored += 1;
+    summary.conflicts += u64::from(!compared.conflicting.is_empty());
+    Ok(())
 }
 
 /// Moves the cursor over a block that is now held, and over held ones behind it.
@@ -371,18 +301,6 @@ fn advance(
     Ok(())
 }
 
-fn remove(transaction: &Transaction<'_>, blocks: &[i64]) -> Result<(), StoreError> {
-    for id in blocks {
-        transaction
-            .prepare_cached("DELETE FROM conflict WHERE held = ?1 OR arrived = ?1")?
-            .execute([id])?;
-        transaction
-            .prepare_cached("DELETE FROM block WHERE id = ?1")?
-            .execute([id])?;
-    }
-    Ok(())
-}
-
 fn insert(
     transaction: &Transaction<'_>,
     history: i64,
@@ -394,14 +312,15 @@ fn insert(
     let range = block.range();
     transaction
         .prepare_cached(
-            "INSERT INTO block (history, first, count, kind, boot, uptime_ms, interval_ms, received_ms, bytes)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT INTO block (history, first, count, kind, tier, boot, uptime_ms, interval_ms, received_ms, bytes)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
         .execute((
             history,
             range.start as i64,
             (range.end - range.start) as i64,
             block.kind() as u8,
+            block.tier() as u8,
             header.boot,
             header.uptime_ms as i64,
             header.interval_ms,

@@ -17,8 +17,10 @@ pub struct Device {
     pub name: String,
     /// Its newest history, `None` before the first collection.
     pub store: Option<StoreId>,
-    /// Readings held, over all histories.
+    /// Numbers for which readings are held, fine or coarse, over all histories.
     pub readings: u64,
+    /// Numbers that the meter says it lost and for which no reading is held, over all histories.
+    pub lost: u64,
     /// Lowest number held of the newest history.
     pub oldest: Option<Seq>,
     /// First number not held of the newest history.
@@ -40,7 +42,7 @@ pub struct StoreBytes {
     pub block_bytes: u64,
     /// Blocks in it.
     pub blocks: u64,
-    /// Readings in them; those in two blocks count twice.
+    /// Numbers that their readings stand for; those in two blocks count twice.
     pub readings: u64,
 }
 
@@ -116,6 +118,7 @@ impl Store {
             name,
             store: newest.map(|placed| placed.row.history.store),
             readings,
+            lost: histories.iter().map(|placed| placed.lost).sum(),
             oldest: newest.and_then(|placed| Some(Seq(placed.pieces.first()?.from))),
             next,
             latest: readings::latest(&self.connection, &histories)?,

@@ -5,11 +5,11 @@
 //! exactly, wherever the bars are cut. Only the blocks that hold a cut are decoded.
 
 use jiff::{RoundMode, Timestamp, ToSpan, Unit, Zoned, ZonedRound, tz::TimeZone};
-use protocol::{DeviceId, Reading, Registers, reading::quantum_mj};
+use protocol::{DeviceId, Reading, Registers};
 use rusqlite::Connection;
 
 use super::{
-    Store, StoreError,
+    Store, StoreError, parts,
     readings::{Placed, snapshot},
 };
 
@@ -238,21 +238,9 @@ impl<'a> RegisterLine<'a> {
     /// Returns the registers before the first reading of a piece.
     fn begin(&mut self, index: usize) -> Result<Registers, StoreError> {
         let channel = self.channel;
-        let Some(first) = self.readings(index)?.first() else {
-            return Ok(Registers::default());
-        };
-        let (Some(values), Some(registers)) =
-            (first.channels.get(channel), first.registers.get(channel))
-        else {
-            return Ok(Registers::default());
-        };
-        // The register at its end less what the reading itself added.
-        let quantum_mj = quantum_mj(first.power_unit_mw, first.interval_ms);
-        let added = Registers::default().advanced(values.energy_quanta, quantum_mj);
-        Ok(Registers {
-            import_mj: registers.import_mj.saturating_sub(added.import_mj),
-            export_mj: registers.export_mj.saturating_sub(added.export_mj),
-        })
+        let before = self.readings(index)?.first().map(parts::registers_before);
+        let registers = before.and_then(|before| before.get(channel).copied());
+        Ok(registers.unwrap_or_default())
     }
 
     /// Returns the registers behind the last reading of a piece.

@@ -2,19 +2,23 @@
 //!
 //! One process writes at a time: [`Store::open`] takes a lock that dies with its owner; [`Store::open_read_only`] reads
 //! beside it without one. A **history** is one life of a meter's flash, (device, store id); sequence numbers count within
-//! it. Blocks are immutable. A block replaces those that it covers, so journal blocks give way to segments; where blocks
-//! overlap in part, readings are told apart by number when they are read, and the larger block wins.
+//! it; a coarse reading stands for several in a row. Blocks are immutable. A block replaces those of its rank or a lower one
+//! that it covers, so journal blocks give way to segments and coarse readings to fine ones; where blocks overlap in part,
+//! readings are told apart by number when they are read: the finer block wins, then the larger.
 //!
 //! Times are not stored. Each query places readings by the [time line](crate::time_line) of what is known at that moment.
 //! Tokens and passwords are never in here, see [`secrets`](crate::secrets).
 
+mod agree;
 mod blocks;
 mod cover;
 mod devices;
+mod displace;
 mod energy;
 mod error;
 mod events;
 mod lock;
+pub(crate) mod parts;
 mod power;
 mod readings;
 mod schema;

@@ -2,12 +2,13 @@
 //!
 //! Where no more readings than points lie in the range, they are the points. Else the range is cut into buckets of at
 //! least two intervals, so that a clock that drifts against them never empties one that has data. A gap is a point
-//! without a value.
+//! without a value. A coarse reading is shown over all of its time with its mean, its least and its largest power: at
+//! every number that it stands for, or in every bucket that it touches.
 
-use protocol::{DeviceId, Reading};
+use protocol::{DeviceId, Reading, reading::Extremes};
 
 use super::{
-    Readings, Resolved, Span, Store, StoreError,
+    Readings, Span, Store, StoreError,
     readings::{Placed, snapshot},
 };
 
@@ -42,15 +43,41 @@ struct Point {
 }
 
 impl Point {
-    fn add(&mut self, power_mw: i64, reading: &Reading, estimated: bool) {
+    /// Adds `duration_ms` of a reading.
+    fn add(&mut self, power: Power, duration_ms: i64, estimated: bool) {
         if self.duration_ms == 0 {
-            (self.minimum_mw, self.maximum_mw) = (power_mw, power_mw);
+            (self.minimum_mw, self.maximum_mw) = (power.minimum_mw, power.maximum_mw);
         }
-        self.energy += i128::from(power_mw) * i128::from(reading.interval_ms);
-        self.duration_ms += i64::from(reading.interval_ms);
-        self.minimum_mw = self.minimum_mw.min(power_mw);
-        self.maximum_mw = self.maximum_mw.max(power_mw);
+        self.energy += i128::from(power.mean_mw) * i128::from(duration_ms);
+        self.duration_ms += duration_ms;
+        self.minimum_mw = self.minimum_mw.min(power.minimum_mw);
+        self.maximum_mw = self.maximum_mw.max(power.maximum_mw);
         self.estimated |= estimated;
+    }
+}
+
+/// Power of one channel in a reading.
+#[derive(Clone, Copy, Debug)]
+struct Power {
+    mean_mw: i64,
+    minimum_mw: i64,
+    maximum_mw: i64,
+}
+
+impl Power {
+    fn of(reading: &Reading, channel: usize) -> Option<Self> {
+        let mean_mw = reading.active_power_mw(channel)?;
+        let extremes = reading.extremes.get(channel);
+        let extreme = |value: fn(&Extremes) -> i32| {
+            extremes.map_or(mean_mw, |extremes| {
+                i64::from(value(extremes)) * i64::from(reading.power_unit_mw)
+            })
+        };
+        Some(Self {
+            mean_mw,
+            minimum_mw: extreme(|extremes| extremes.power_min).min(mean_mw),
+            maximum_mw: extreme(|extremes| extremes.power_max).max(mean_mw),
+        })
     }
 }
 
@@ -88,10 +115,19 @@ impl Store {
             return Err(StoreError::BadRequest("a series has 1 to 4000 points"));
         }
         let _snapshot = snapshot(&self.connection)?;
-        let (count, interval_ms) = self.density(device, from_ms, to_ms)?;
-        let readings = self.readings(device, Span::Time { from_ms, to_ms })?;
+        let Density {
+            count,
+            interval_ms,
+            coarse_ms,
+        } = self.density(device, from_ms, to_ms)?;
+        // A coarse reading that ends behind the range may begin in it.
+        let span = Span::Time {
+            from_ms,
+            to_ms: to_ms.saturating_add(coarse_ms),
+        };
+        let readings = self.readings(device, span)?;
         if count <= points as u64 {
-            each(readings, channel, interval_ms)
+            each(readings, channel, (from_ms, to_ms), interval_ms)
         } else {
             let fitting_ms = (length_ms as u64).div_ceil(points as u64) as i64;
             let resolution_ms = fitting_ms.max(2 * interval_ms);
@@ -99,37 +135,42 @@ impl Store {
         }
     }
 
-    /// Returns about how many readings a range holds, and their longest interval in ms.
-    fn density(
-        &self,
-        device: DeviceId,
-        from_ms: i64,
-        to_ms: i64,
-    ) -> Result<(u64, i64), StoreError> {
-        let (mut count, mut longest_ms) = (0, 0);
+    /// Returns what a range holds, about.
+    fn density(&self, device: DeviceId, from_ms: i64, to_ms: i64) -> Result<Density, StoreError> {
+        let mut density = Density::default();
         for placed in Placed::load(&self.connection, device)? {
             for piece in &placed.pieces {
                 let (begin_ms, end_ms) = placed.times_ms(piece);
                 let overlap_ms = end_ms.min(to_ms) - begin_ms.max(from_ms);
                 if overlap_ms > 0 {
                     let interval_ms = piece.row.interval_ms.max(1) as i64;
-                    count += overlap_ms as u64 / interval_ms as u64;
-                    longest_ms = longest_ms.max(interval_ms);
+                    density.count += overlap_ms as u64 / interval_ms as u64;
+                    density.interval_ms = density.interval_ms.max(interval_ms);
+                    let coarse_ms = piece.row.coarse_ms_max() as i64;
+                    density.coarse_ms = density.coarse_ms.max(coarse_ms);
                 }
             }
         }
-        Ok((count, longest_ms))
+        Ok(density)
     }
 }
 
-fn power_of(resolved: &Resolved, channel: usize) -> Option<i64> {
-    resolved.reading.active_power_mw(channel)
+/// What a range of time holds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Density {
+    /// Numbers.
+    count: u64,
+    /// The longest interval of one number.
+    interval_ms: i64,
+    /// What a coarse reading has at the most; 0 where there is none.
+    coarse_ms: i64,
 }
 
-/// Makes each reading a point.
+/// Makes each number of each reading a point.
 fn each(
     readings: Readings<'_>,
     channel: usize,
+    (from_ms, to_ms): (i64, i64),
     interval_ms: i64,
 ) -> Result<PowerSeries, StoreError> {
     let mut series = PowerSeries {
@@ -139,25 +180,33 @@ fn each(
     let mut previous_ms: Option<i64> = None;
     for resolved in readings {
         let resolved = resolved?;
-        let Some(power_mw) = power_of(&resolved, channel) else {
+        let Some(power) = Power::of(&resolved.reading, channel) else {
             continue;
         };
+        let step_ms = i64::from(resolved.reading.interval_ms / resolved.reading.span.max(1));
         let end_ms = resolved.time.utc_ms;
         let begin_ms = end_ms - i64::from(resolved.reading.interval_ms);
         // A step of half an interval is more than drift can be.
-        let tolerance_ms = i64::from(resolved.reading.interval_ms) / 2;
-        if previous_ms.is_some_and(|previous_ms| begin_ms - previous_ms > tolerance_ms) {
+        let tolerance_ms = step_ms / 2;
+        if previous_ms.is_some_and(|previous_ms| begin_ms - previous_ms > tolerance_ms)
+            && begin_ms <= to_ms
+        {
             series.push(begin_ms, &Point::default());
         }
-        let mut point = Point::default();
-        point.add(power_mw, &resolved.reading, resolved.time.estimated);
-        series.push(end_ms, &point);
+        for left in (0..i64::from(resolved.reading.span)).rev() {
+            let time_ms = end_ms - left * step_ms;
+            if from_ms < time_ms && time_ms <= to_ms {
+                let mut point = Point::default();
+                point.add(power, step_ms, resolved.time.estimated);
+                series.push(time_ms, &point);
+            }
+        }
         previous_ms = Some(end_ms);
     }
     Ok(series)
 }
 
-/// Sums readings up by the bucket in which they end.
+/// Sums readings up by the bucket in which they end; coarse ones are divided among those that they touch.
 fn buckets(
     readings: Readings<'_>,
     channel: usize,
@@ -169,13 +218,30 @@ fn buckets(
     let mut points = vec![Point::default(); count as usize];
     for resolved in readings {
         let resolved = resolved?;
-        let Some(power_mw) = power_of(&resolved, channel) else {
+        let Some(power) = Power::of(&resolved.reading, channel) else {
             continue;
         };
+        let estimated = resolved.time.estimated;
+        let end_ms = resolved.time.utc_ms;
+        let length_ms = i64::from(resolved.reading.interval_ms);
         // A reading that ends on a cut belongs before it.
-        let index = (resolved.time.utc_ms - 1 - from_ms) / resolution_ms;
-        if let Some(point) = points.get_mut(index as usize) {
-            point.add(power_mw, &resolved.reading, resolved.time.estimated);
+        let index_of = |at_ms: i64| (at_ms - 1 - from_ms) / resolution_ms;
+        if resolved.reading.span == 1 {
+            if end_ms <= to_ms
+                && let Some(point) = points.get_mut(index_of(end_ms) as usize)
+            {
+                point.add(power, length_ms, estimated);
+            }
+            continue;
+        }
+        let (mut at_ms, end_ms) = ((end_ms - length_ms).max(from_ms), end_ms.min(to_ms));
+        while at_ms < end_ms {
+            let index = (at_ms - from_ms) / resolution_ms;
+            let next_ms = (from_ms + (index + 1) * resolution_ms).min(end_ms);
+            if let Some(point) = points.get_mut(index as usize) {
+                point.add(power, next_ms - at_ms, estimated);
+            }
+            at_ms = next_ms;
         }
     }
     let mut series = PowerSeries {

@@ -17,7 +17,7 @@ use crate::time_line::{ResolvedTime, TimeLine};
 pub enum Span {
     /// All of all histories.
     All,
-    /// Those of one history with numbers `from..to`.
+    /// Those of one history with numbers `from..to`; of a coarse reading at an end, the part with these numbers.
     Numbers {
         /// The history.
         store: StoreId,
@@ -52,6 +52,8 @@ pub(super) struct Placed {
     pub(super) row: HistoryRow,
     pub(super) time_line: TimeLine,
     pub(super) pieces: Vec<Piece>,
+    /// Numbers that the meter lost and of which nothing is held.
+    pub(super) lost: u64,
 }
 
 impl Placed {
@@ -59,10 +61,12 @@ impl Placed {
     pub(super) fn load(connection: &Connection, device: DeviceId) -> Result<Vec<Self>, StoreError> {
         let rows = cover::histories(connection, device)?;
         let load = |row: HistoryRow| {
+            let cover = cover::cover(connection, row.id)?;
             Ok(Self {
                 row,
                 time_line: events::time_line(connection, row.id)?,
-                pieces: cover::pieces(connection, row.id)?,
+                pieces: cover.pieces,
+                lost: cover.lost,
             })
         };
         rows.into_iter().map(load).collect()
@@ -94,11 +98,7 @@ impl Placed {
         connection: &Connection,
         piece: &Piece,
     ) -> Result<Vec<Reading>, StoreError> {
-        let bytes = cover::block_bytes(connection, piece.row.id)?;
-        let block = cover::parse_stored(self.row.history, piece.row.first, &bytes)?;
-        let skip = (piece.from - piece.row.first) as usize;
-        let take = (piece.to - piece.from) as usize;
-        Ok(block.readings().skip(skip).take(take).collect())
+        piece.decode(connection, self.row.history)
     }
 
     /// Keeps the pieces that may hold readings of a span.
@@ -110,8 +110,7 @@ impl Placed {
                 let meant = store == self.row.history.store;
                 pieces.retain(|piece| meant && piece.from < to.0 && piece.to > from.0);
                 for piece in &mut pieces {
-                    piece.from = piece.from.max(from.0);
-                    piece.to = piece.to.min(to.0);
+                    piece.narrow(&(from.0..to.0));
                 }
             }
             Span::Time { from_ms, to_ms } => pieces.retain(|piece| {
@@ -200,7 +199,8 @@ impl Iterator for Readings<'_> {
 }
 
 impl Store {
-    /// Returns readings of a meter: histories from the oldest, within each by number, none twice.
+    /// Returns readings of a meter: histories from the oldest, within each by number, no number twice. Of a coarse reading
+    /// of which finer ones hold a part there is the rest only, with its own end and energy.
     ///
     /// # Errors
     /// When the database fails; a damaged block is an error in its turn, and the iteration can go on behind it.

@@ -8,13 +8,14 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// Applied in order; the n-th brings the schema to version n. Released ones never change.
-const MIGRATIONS: &[&str] = &[
+pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_store.sql"),
     include_str!("migrations/0002_sync.sql"),
+    include_str!("migrations/0003_coarse.sql"),
 ];
 
 /// `OFMN` in ASCII.
-const APPLICATION_ID: i32 = 0x4f46_4d4e;
+pub(super) const APPLICATION_ID: i32 = 0x4f46_4d4e;
 
 /// How long a writer waits for a reader's checkpoint and the like, in ms.
 const BUSY_TIMEOUT_MS: u64 = 5_000;

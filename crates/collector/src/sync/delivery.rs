@@ -42,14 +42,14 @@ impl Run<'_> {
                 "the server lost what it acknowledged; sending it again"
             );
             resends += 1;
-            self.tally.total += row.frozen.count;
-            self.report.readings_resent += row.frozen.count;
+            self.tally.total += row.numbers(row.frozen.count);
+            self.report.readings_resent += row.numbers(row.frozen.count);
         }
         let place = self.place;
         self.store
             .run(move |store| state::set_verified(&mut store.connection, place, &row))
             .await?;
-        self.report.readings_verified += row.frozen.count;
+        self.report.readings_verified += row.numbers(row.frozen.count);
         Ok(())
     }
 
@@ -61,7 +61,7 @@ impl Run<'_> {
         again: bool,
     ) -> Result<(), SyncError> {
         while row.sent < row.frozen.count {
-            let due = row.first + row.sent;
+            let due = row.first + row.numbers(row.sent);
             let from = readings.partition_point(|(_, reading)| reading.seq.0 < due);
             let rest = &readings[from..];
             let batch = &rest[..rest.len().min(self.pace.batch())];
@@ -74,17 +74,19 @@ impl Run<'_> {
             match self.server.upload(self.token.reveal(), &packed).await {
                 Ok(()) => {
                     self.pace.accepted();
-                    row.sent = batch[count - 1].1.seq.0 + 1 - row.first;
+                    let last = &batch[count - 1].1;
+                    row.sent = (last.seq.0 - row.first) / u64::from(row.span) + 1;
                     let (place, noted) = (self.place, *row);
                     self.store
                         .run(move |store| {
                             state::set_sent(&store.connection, place, &noted, noted.sent)
                         })
                         .await?;
+                    let numbers = row.numbers(count as u64);
                     if !again {
-                        self.report.readings_sent += count as u64;
+                        self.report.readings_sent += numbers;
                     }
-                    self.advance(count as u64);
+                    self.advance(numbers);
                 }
                 Err(error) => match self.pace.failed(&error, count) {
                     Step::GoOn => {}

@@ -174,7 +174,9 @@ impl Run<'_> {
             let missing = local::gaps(store, place)?;
             let missing = missing.iter().map(|gap| gap.range.end - gap.range.start);
             let windows = state::windows(&store.connection, place)?;
-            let unsent = windows.iter().map(|row| row.frozen.count - row.sent);
+            let unsent = windows
+                .iter()
+                .map(|row| row.numbers(row.frozen.count - row.sent));
             Ok::<u64, StoreError>(missing.chain(unsent).sum())
         });
         Ok(due.await?)

@@ -10,6 +10,7 @@ use super::{
     error::SyncError,
     frozen::{self, Frozen},
     plan::{self, Known, Placement},
+    rows::Rows,
     state::{self, Place, WindowRow},
 };
 
@@ -90,7 +91,7 @@ pub(super) fn gaps(store: &Store, place: Place) -> Result<Vec<Gap>, StoreError> 
     Ok(gaps)
 }
 
-/// Counts the readings that are held and not verified.
+/// Counts the numbers of which readings are held and not verified.
 pub(super) fn left(store: &Store, place: Place) -> Result<u64, StoreError> {
     let missing: u64 = gaps(store, place)?
         .iter()
@@ -98,47 +99,53 @@ pub(super) fn left(store: &Store, place: Place) -> Result<u64, StoreError> {
         .sum();
     let windows = state::windows(&store.connection, place)?;
     let unverified = windows.iter().filter(|row| !row.verified);
-    Ok(missing + unverified.map(|row| row.frozen.count).sum::<u64>())
+    let unverified = unverified.map(|row| row.numbers(row.frozen.count));
+    Ok(missing + unverified.sum::<u64>())
 }
 
-/// Loads readings by number; a damaged block is passed over and reported.
+/// Loads the first readings of a range of numbers, at most `readings_max`; a damaged block is passed over and reported.
 fn load(
     store: &Store,
     history: History,
     range: Range<u64>,
+    readings_max: u64,
 ) -> Result<(Vec<Resolved>, Option<StoreError>), StoreError> {
-    let span = Span::Numbers {
-        store: history.store,
-        from: Seq(range.start),
-        to: Seq(range.end),
-    };
     let mut damage = None;
     let mut readings = Vec::new();
-    for reading in store.readings(history.device, span)? {
+    for reading in store.readings(history.device, numbers(history, range))? {
         match reading {
             Ok(reading) => readings.push(reading),
             Err(error @ StoreError::Damaged { .. }) => damage = damage.or(Some(error)),
             Err(error) => return Err(error),
         }
+        if readings.len() as u64 >= readings_max {
+            break;
+        }
     }
     Ok((readings, damage))
 }
 
-/// Loads the readings of a window with its fixed timestamps.
-pub(super) fn dated(store: &Store, source: Source, row: &WindowRow) -> Result<Dated, StoreError> {
-    let (readings, damage) = load(store, source.history, row.range())?;
-    match damage {
-        Some(damage) => Err(damage),
-        None => Ok(date(row, readings)),
+fn numbers(history: History, range: Range<u64>) -> Span {
+    Span::Numbers {
+        store: history.store,
+        from: Seq(range.start),
+        to: Seq(range.end),
     }
 }
 
-fn date(row: &WindowRow, readings: Vec<Resolved>) -> Dated {
-    let dated = |resolved: Resolved| {
-        let index = resolved.reading.seq.0 - row.first;
-        (row.frozen.at(index), resolved.reading)
-    };
-    readings.into_iter().map(dated).collect()
+/// Loads the readings of a window with its fixed timestamps.
+///
+/// Where finer readings came since the window was begun, they are merged into those that it has.
+pub(super) fn dated(store: &Store, source: Source, row: &WindowRow) -> Result<Dated, StoreError> {
+    let span = numbers(source.history, row.range());
+    let mut rows = Rows::new(row.first, row.span);
+    for resolved in store.readings(source.history.device, span)? {
+        rows.push(&resolved?.reading);
+    }
+    let readings = rows.finish();
+    let index = |reading: &Reading| (reading.seq.0 - row.first) / u64::from(row.span);
+    let dated = |reading: Reading| (row.frozen.at(index(&reading)), reading);
+    Ok(readings.into_iter().map(dated).collect())
 }
 
 /// Fixes the next window of a gap, from `gap.range.start` on and of `readings_max` readings at the most.
@@ -148,39 +155,39 @@ pub(super) fn begin(
     gap: &Gap,
     readings_max: u64,
 ) -> Result<Begun, StoreError> {
-    let range = &gap.range;
-    let end = range
-        .end
-        .min(range.start.saturating_add(readings_max.max(1)));
-    let (mut readings, damage) = load(store, gap.source.history, range.start..end)?;
+    let range = gap.range.clone();
     let mut begun = Begun {
         window: None,
-        next: end,
-        trouble: damage.map(SyncError::Store),
+        next: range.end,
+        trouble: None,
     };
+    let (mut readings, damage) = load(store, gap.source.history, range, readings_max.max(1))?;
+    begun.trouble = damage.map(SyncError::Store);
     readings.truncate(alike(&readings));
     let Some(first) = readings.first() else {
         return Ok(begun);
     };
-    let (number, interval_ms) = (first.reading.seq.0, first.reading.interval_ms);
+    let number = first.reading.seq.0;
     let bounds = state::bounds(&store.connection, place, gap.source.id, number)?;
     let times_ms: Vec<i64> = readings.iter().map(|reading| reading.time.utc_ms).collect();
     let Ok(frozen) = frozen::freeze(&times_ms, bounds) else {
-        let readings = readings.len() as u64;
+        let readings = readings.len() as u64 * u64::from(first.reading.span);
         begun.next = number + readings;
         begun.trouble = begun.trouble.or(Some(SyncError::NoRoom { readings }));
         return Ok(begun);
     };
-    let row = window_row(gap.source, first, frozen, interval_ms);
+    let row = window_row(gap.source, first, frozen);
     state::insert(&store.connection, place, &row)?;
     readings.truncate(frozen.count as usize);
     begun.next = row.range().end;
-    begun.window = Some((row, date(&row, readings)));
+    let dated = (0..).zip(readings);
+    let dated = dated.map(|(index, resolved)| (row.frozen.at(index), resolved.reading));
+    begun.window = Some((row, dated.collect()));
     Ok(begun)
 }
 
-fn window_row(source: Source, first: &Resolved, frozen: Frozen, interval_ms: u32) -> WindowRow {
-    let first_uptime_ms = first.reading.uptime_ms;
+fn window_row(source: Source, first: &Resolved, frozen: Frozen) -> WindowRow {
+    let (first_uptime_ms, interval_ms) = (first.reading.uptime_ms, first.reading.interval_ms);
     WindowRow {
         history: source.id,
         first: first.reading.seq.0,
@@ -189,29 +196,32 @@ fn window_row(source: Source, first: &Resolved, frozen: Frozen, interval_ms: u32
         first_uptime_ms,
         last_uptime_ms: first_uptime_ms + (frozen.count - 1) * u64::from(interval_ms),
         interval_ms,
+        span: first.reading.span,
         estimated: first.time.estimated,
         sent: 0,
         verified: false,
     }
 }
 
-/// Counts the readings at the beginning that follow each other without a gap, in the same boot and equally sure.
+/// Counts the readings at the beginning that follow each other without a gap, in the same boot, equally long and equally
+/// sure.
 fn alike(readings: &[Resolved]) -> usize {
     let follows = |pair: &[Resolved]| {
         let [before, after] = pair else { return false };
         let (one, two) = (&before.reading, &after.reading);
-        two.seq.0 == one.seq.0 + 1
+        two.seq.0 == one.seq.0 + u64::from(one.span)
+            && two.span == one.span
             && two.boot == one.boot
             && two.interval_ms == one.interval_ms
             && two.channels.len() == one.channels.len()
-            && two.uptime_ms == one.uptime_ms + u64::from(one.interval_ms)
+            && two.uptime_ms == one.uptime_ms + u64::from(two.interval_ms)
             && before.time.estimated == after.time.estimated
     };
     let steps = readings.windows(2).take_while(|pair| follows(pair)).count();
     readings.len().min(steps + 1)
 }
 
-/// Exchanges the windows that lie elsewhere now for deletions; returns how many readings become missing by that.
+/// Exchanges the windows that lie elsewhere now for deletions; returns how many numbers become missing by that.
 pub(super) fn give_up_moved(store: &mut Store, place: Place) -> Result<u64, StoreError> {
     let rows = state::windows(&store.connection, place)?;
     let mut lines = Vec::new();
@@ -253,5 +263,5 @@ pub(super) fn give_up_moved(store: &mut Store, place: Place) -> Result<u64, Stor
     }
     let moved: Vec<WindowRow> = moved.into_iter().map(|index| rows[index]).collect();
     state::give_up(&mut store.connection, place, &moved)?;
-    Ok(moved.iter().map(|row| row.frozen.count).sum())
+    Ok(moved.iter().map(|row| row.numbers(row.frozen.count)).sum())
 }

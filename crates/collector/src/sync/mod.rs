@@ -15,11 +15,16 @@
 //! | `frozen` | timestamps that are fixed for good: pure |
 //! | `pace` | batch size and waits: pure |
 //! | `local` | the store's readings, cut into windows |
+//! | `rows` | readings at the lengths that a window has: pure |
 //! | `state` | the store's tables |
 //!
 //! Times can improve after they were sent. A window moves when it was an estimate and is one no more, or when it is off
 //! by more than half an interval: the deletion of its old points is written down, done and counted, then its readings are
 //! missing again and sent with their new timestamps.
+//!
+//! A coarse reading is one point at its end. What was sent stays as it is when finer readings come later, because registers
+//! and means stay true. All counts that are told of a sync are of sequence numbers: a coarse reading counts for each
+//! number that it stands for.
 
 mod account;
 mod delivery;
@@ -29,6 +34,7 @@ mod frozen;
 mod local;
 mod pace;
 mod plan;
+mod rows;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -78,7 +84,7 @@ impl Default for Options {
 pub struct Progress {
     /// The meter.
     pub device: DeviceId,
-    /// Readings acknowledged so far; those that are sent again count again.
+    /// Numbers acknowledged so far; those that are sent again count again.
     pub done: u64,
     /// Readings that are to be sent, as far as it is known.
     pub total: u64,

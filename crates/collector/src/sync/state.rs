@@ -38,7 +38,10 @@ pub(super) struct WindowRow {
     /// Uptime at the end of the first and of the last reading, in ms.
     pub(super) first_uptime_ms: u64,
     pub(super) last_uptime_ms: u64,
+    /// Of a reading.
     pub(super) interval_ms: u32,
+    /// Numbers that each reading stands for.
+    pub(super) span: u32,
     pub(super) estimated: bool,
     /// How many were acknowledged.
     pub(super) sent: u64,
@@ -48,7 +51,12 @@ pub(super) struct WindowRow {
 impl WindowRow {
     /// Returns the numbers of the readings.
     pub(super) fn range(&self) -> Range<u64> {
-        self.first..self.first + self.frozen.count
+        self.first..self.first + self.numbers(self.frozen.count)
+    }
+
+    /// Returns how many numbers so many readings stand for.
+    pub(super) fn numbers(&self, readings: u64) -> u64 {
+        readings * u64::from(self.span)
     }
 
     /// Returns the span of time on the server.
@@ -61,7 +69,7 @@ impl WindowRow {
 }
 
 const COLUMNS: &str = "history, first, count, first_ms, last_ms, boot, first_uptime_ms, last_uptime_ms, interval_ms, \
-                       estimated, sent, verified";
+                       span, estimated, sent, verified";
 
 fn window_row(row: &Row<'_>) -> rusqlite::Result<WindowRow> {
     let unsigned = |index| row.get::<_, i64>(index).map(i64::cast_unsigned);
@@ -77,9 +85,10 @@ fn window_row(row: &Row<'_>) -> rusqlite::Result<WindowRow> {
         first_uptime_ms: unsigned(6)?,
         last_uptime_ms: unsigned(7)?,
         interval_ms: row.get(8)?,
-        estimated: row.get(9)?,
-        sent: unsigned(10)?,
-        verified: row.get(11)?,
+        span: row.get(9)?,
+        estimated: row.get(10)?,
+        sent: unsigned(11)?,
+        verified: row.get(12)?,
     })
 }
 
@@ -219,7 +228,7 @@ pub(super) fn insert(
     connection
         .prepare_cached(&format!(
             "INSERT INTO sync_window (target, {COLUMNS})
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0)"
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 0, 0)"
         ))?
         .execute((
             place.target,
@@ -232,6 +241,7 @@ pub(super) fn insert(
             signed(row.first_uptime_ms),
             signed(row.last_uptime_ms),
             row.interval_ms,
+            row.span,
             row.estimated,
         ))?;
     Ok(())
@@ -323,7 +333,7 @@ pub(super) fn set_verified(
 fn continues(before: &WindowRow, row: &WindowRow) -> bool {
     let is_next = before.range().end == row.first
         && before.boot == row.boot
-        && before.interval_ms == row.interval_ms
+        && (before.interval_ms, before.span) == (row.interval_ms, row.span)
         && before.estimated == row.estimated
         && row.first_uptime_ms.checked_sub(before.last_uptime_ms)
             == Some(u64::from(row.interval_ms));

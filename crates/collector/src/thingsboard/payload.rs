@@ -167,7 +167,7 @@ fn watt_hours(energy_mj: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use protocol::{Flags, Seq};
+    use protocol::{Flags, Seq, reading::ExtremesSet};
     use serde_json::{Value, json};
 
     use super::*;
@@ -188,11 +188,13 @@ mod tests {
         };
         Reading {
             seq: Seq(seq),
+            span: 1,
             boot: 1,
             uptime_ms: 10_000 * (seq + 1),
             interval_ms: 10_000,
             power_unit_mw: 1000,
             channels: (0..channels).map(|_| channel).collect(),
+            extremes: ExtremesSet::new(),
             registers: (0..channels).map(|_| registers).collect(),
         }
     }

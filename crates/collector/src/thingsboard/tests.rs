@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol::{ChannelReading, Reading, Registers, Seq};
+use protocol::{ChannelReading, Reading, Registers, Seq, reading::ExtremesSet};
 use thingsboard_double::{Double, FOREVER, Faults, Options, Value};
 
 use super::{
@@ -46,6 +46,7 @@ async fn with_device() -> (Double, Server, ServerDevice) {
 fn readings(count: u64) -> Vec<(i64, Reading)> {
     let one = |seq: u64| Reading {
         seq: Seq(seq),
+        span: 1,
         boot: 1,
         uptime_ms: 10_000 * (seq + 1),
         interval_ms: 10_000,
@@ -57,6 +58,7 @@ fn readings(count: u64) -> Vec<(i64, Reading)> {
         }]
         .into_iter()
         .collect(),
+        extremes: ExtremesSet::new(),
         registers: [Registers::default()].into_iter().collect(),
     };
     (0..count)

@@ -415,7 +415,7 @@ impl Inner {
         }
         let events = self.events.iter().filter(|event| event.number >= from);
         Events {
-            events: events.take(EVENTS_PER_ANSWER).copied().collect(),
+            events: events.take(EVENTS_PER_ANSWER).cloned().collect(),
             next: self.events.len() as u64,
         }
     }

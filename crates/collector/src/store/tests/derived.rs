@@ -1,7 +1,7 @@
 //! Times, energies and series.
 
 use jiff::{Timestamp, tz::TimeZone};
-use protocol::event::{Event, ResetReason, What};
+use protocol::event::{ChannelScale, Event, ResetReason, What};
 
 use super::*;
 
@@ -136,9 +136,11 @@ fn events_are_kept_once_and_a_changed_one_is_an_error() {
         },
     };
     store
-        .put_events(HISTORY, &[started, anchor(1, 5, START_MS)], Some(2))
+        .put_events(HISTORY, &[started.clone(), anchor(1, 5, START_MS)], Some(2))
         .unwrap();
-    store.put_events(HISTORY, &[started], None).unwrap();
+    store
+        .put_events(HISTORY, std::slice::from_ref(&started), None)
+        .unwrap();
     let changed = [anchor(7, 5, START_MS), anchor(1, 6, START_MS)];
     let error = store.put_events(HISTORY, &changed, Some(8)).unwrap_err();
     assert!(matches!(error, StoreError::EventChanged { number: 1 }));
@@ -156,6 +158,51 @@ fn events_are_kept_once_and_a_changed_one_is_an_error() {
     store.put_event(HISTORY, &anchor(2, 7, START_MS)).unwrap();
     assert_eq!(store.event_cursor(HISTORY).unwrap(), 3);
     assert_eq!(store.anchors(HISTORY).unwrap().len(), 3);
+}
+
+#[test]
+fn what_a_loss_and_a_calibration_tell_is_kept() {
+    let (_directory, mut store) = store();
+    let energy = Registers {
+        import_mj: u64::MAX,
+        export_mj: 129,
+    };
+    let scale = ChannelScale {
+        voltage_nv_per_code: 264_700_000,
+        current_na_per_code: 23_000_000,
+        current_skew_ns: -41_000,
+        current_noise_na: 69_000_000,
+        no_load_mw: 900,
+    };
+    let whats = [
+        What::Lost {
+            first: Seq(3),
+            count: 9,
+            energy: [energy; 3].into_iter().collect(),
+        },
+        What::Calibrated {
+            version: 1,
+            utc_ms: START_MS,
+            channels: [scale; 3].into_iter().collect(),
+        },
+    ];
+    let event = |(number, what)| Event {
+        number,
+        boot: 1,
+        uptime_ms: 5,
+        what,
+    };
+    let events: Vec<Event> = (0..).zip(whats).map(event).collect();
+    store.put_events(HISTORY, &events, Some(2)).unwrap();
+    // The same again is no change; another energy is one.
+    store.put_events(HISTORY, &events, Some(2)).unwrap();
+    assert_eq!(store.events(HISTORY).unwrap(), events);
+    let mut changed = events;
+    if let What::Lost { energy, .. } = &mut changed[0].what {
+        energy[2].export_mj += 1;
+    }
+    let error = store.put_events(HISTORY, &changed, None).unwrap_err();
+    assert!(matches!(error, StoreError::EventChanged { number: 0 }));
 }
 
 #[test]

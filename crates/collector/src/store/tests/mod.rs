@@ -1,7 +1,9 @@
 //! A made-up history of which every reading is known, and the tests that cut it up.
 
 mod blocks;
+mod coarse;
 mod derived;
+mod histories;
 mod opening;
 
 use protocol::{

@@ -163,3 +163,40 @@ fn settings_are_kept() {
     let reader = Store::open_read_only(directory.path()).unwrap();
     assert_eq!(reader.setting("server").unwrap().as_deref(), Some("b"));
 }
+
+#[test]
+fn a_store_of_the_second_version_keeps_its_blocks_and_windows() {
+    let directory = tempfile::tempdir().unwrap();
+    let old = Connection::open(directory.path().join(DATABASE_FILE)).unwrap();
+    for migration in &schema::MIGRATIONS[..2] {
+        old.execute_batch(migration).unwrap();
+    }
+    old.pragma_update(None, "application_id", schema::APPLICATION_ID)
+        .unwrap();
+    old.pragma_update(None, "user_version", 2).unwrap();
+    old.execute_batch(
+        "INSERT INTO device (id, device) VALUES (1, x'020000000001');
+         INSERT INTO history (id, device, store, cursor, count_max) VALUES (1, 1, x'000000000000004d', 60, 60);
+         INSERT INTO sync_target VALUES (1, 'http://127.0.0.1');
+         INSERT INTO sync_window VALUES (1, 1, 0, 60, 1, 600, 1, 10000, 600000, 10000, 0, 60, 1);",
+    )
+    .unwrap();
+    old.execute(
+        "INSERT INTO block VALUES (1, 1, 0, 60, 0, 1, 10000, 10000, 5, ?1)",
+        [block(0, 60)],
+    )
+    .unwrap();
+    old.close().unwrap();
+    assert!(matches!(
+        Store::open_read_only(directory.path()),
+        Err(StoreError::TooOld { found: 2, .. })
+    ));
+    let store = Store::open(directory.path()).unwrap();
+    assert_eq!(held(&store), expected(0..60));
+    assert_eq!(store.cursor(HISTORY).unwrap(), Seq(60));
+    let span: i64 = store
+        .connection
+        .query_row("SELECT span FROM sync_window", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(span, 1);
+}

@@ -1,5 +1,6 @@
 //! Sync against the double of a server: nothing lost, nothing doubled, whatever goes wrong between.
 
+mod coarse;
 mod faults;
 mod interruptions;
 mod links;

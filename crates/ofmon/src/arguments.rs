@@ -83,6 +83,8 @@ pub(crate) enum Command {
     Readings(commands::readings::Readings),
     /// Writes readings as CSV or JSON
     Export(commands::export::Export),
+    /// Looks into the dump of a meter's flash, or gets its readings out
+    Flash(commands::flash::Flash),
     /// Logs in at a ThingsBoard server
     Login(commands::account::Login),
     /// Forgets the ThingsBoard account

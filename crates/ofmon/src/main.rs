@@ -9,6 +9,7 @@
 //! | [`queries`] | what commands and server read from the store |
 //! | [`views`] | the names in JSON, CSV and HTTP answers |
 //! | [`server`] | the web page and its HTTP API |
+//! | [`flash`] | dumps of a meter's flash |
 //! | [`context`] | data directory, zone, simulated meters |
 //! | [`exit`] | kinds of failure: exit codes, words, HTTP statuses |
 //! | [`output`], [`progress`], [`log`] | results on standard output; progress and log on standard error |
@@ -22,6 +23,7 @@ mod commands;
 mod context;
 mod engine;
 mod exit;
+mod flash;
 mod log;
 mod moment;
 mod output;
@@ -81,6 +83,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<()> {
         Command::Devices(command) => command.run(context),
         Command::Readings(command) => command.run(context),
         Command::Export(command) => command.run(context),
+        Command::Flash(command) => command.run(context),
         Command::Login(command) => command.run(context).await,
         Command::Logout(command) => command.run(context).await,
         Command::Sync(command) => command.run(context).await,

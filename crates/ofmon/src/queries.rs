@@ -313,6 +313,7 @@ mod tests {
             name: name.to_owned(),
             store: None,
             readings: 0,
+            lost: 0,
             oldest: None,
             next: Seq(0),
             latest: None,

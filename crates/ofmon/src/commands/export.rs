@@ -109,6 +109,13 @@ impl Export {
     }
 }
 
+/// Writes all readings of a store as CSV; returns the rows and the length of the file.
+pub(crate) fn all_as_csv(store: &Store, path: &Path) -> Result<(u64, u64)> {
+    let devices = queries::device_ids(store)?;
+    let range = TimeRange::new(None, None)?;
+    to_file(path, |to| write(store, &devices, range, Format::Csv, to))
+}
+
 /// Writes all rows and returns how many there were.
 fn write(
     store: &Store,

@@ -7,6 +7,7 @@ pub(crate) mod demo;
 pub(crate) mod demo_report;
 pub(crate) mod devices;
 pub(crate) mod export;
+pub(crate) mod flash;
 pub(crate) mod readings;
 pub(crate) mod scan;
 pub(crate) mod serve;

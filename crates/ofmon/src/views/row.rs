@@ -23,7 +23,7 @@ pub(crate) struct Row {
     pub(crate) device: DeviceId,
     /// Its channel, from 1.
     pub(crate) channel: u8,
-    /// Number of the reading.
+    /// Number of the reading, the first one of a coarse reading.
     pub(crate) seq: u64,
     /// End of the interval; RFC 3339 with milliseconds when written.
     #[serde(serialize_with = "rfc3339")]
@@ -32,7 +32,7 @@ pub(crate) struct Row {
     pub(crate) uncertainty_ms: u64,
     /// Whether no clock was ever told in that boot.
     pub(crate) estimated: bool,
-    /// Length of the interval.
+    /// Length of the interval; a coarse reading has that of all its numbers.
     pub(crate) interval_s: f64,
     /// Mean active power; negative is export.
     pub(crate) power_w: f64,
@@ -85,7 +85,7 @@ pub(crate) fn rows(device: DeviceId, reading: &Reading, place: Place) -> impl It
         uncertainty_ms: place.uncertainty_ms,
         estimated: place.estimated,
         interval_s: f64::from(reading.interval_ms) / 1e3,
-        power_w: power_w(channel.energy_quanta, reading.power_unit_mw),
+        power_w: power_w(reading, index),
         reactive_power_var: has_voltage(channel).then_some(channel.reactive_power_var),
         voltage_v: has_voltage(channel).then(|| f64::from(channel.voltage_dv) / 10.0),
         current_a: f64::from(channel.current_ca) / 100.0,
@@ -98,8 +98,8 @@ pub(crate) fn rows(device: DeviceId, reading: &Reading, place: Place) -> impl It
 }
 
 /// Returns the mean power of an interval in W.
-fn power_w(energy_quanta: i32, power_unit_mw: u16) -> f64 {
-    (i64::from(energy_quanta) * i64::from(power_unit_mw)) as f64 / 1e3
+fn power_w(reading: &Reading, channel: usize) -> f64 {
+    reading.active_power_mw(channel).unwrap_or_default() as f64 / 1e3
 }
 
 /// Turns millijoules into watt-hours, rounded to a microwatt-hour: finer than any register moves.
@@ -151,11 +151,13 @@ mod tests {
         };
         Reading {
             seq: Seq(7),
+            span: 1,
             boot: 1,
             uptime_ms: 80_000,
             interval_ms: 10_000,
             power_unit_mw: 1_000,
             channels: [channel].into_iter().collect(),
+            extremes: protocol::reading::ExtremesSet::new(),
             registers: [registers].into_iter().collect(),
         }
     }
@@ -185,6 +187,26 @@ mod tests {
         assert_eq!(
             row.trim_end(),
             "020f00000001,1,7,2026-11-21T08:00:00.000Z,2012,false,10.0,-1234.0,56,230.5,12.34,49.98,10000.0,0.002778,0.998,clipped"
+        );
+    }
+
+    #[test]
+    fn a_coarse_reading_has_its_mean_power_and_its_whole_interval() {
+        let channel = ChannelReading {
+            energy_quanta: -1_000,
+            voltage_dv: 2_300,
+            ..ChannelReading::default()
+        };
+        let coarse = Reading {
+            span: 6,
+            interval_ms: 60_000,
+            ..reading(channel)
+        };
+        let text = csv_of(&coarse);
+        let row = text.lines().nth(1).unwrap();
+        assert!(
+            row.contains(",1,7,2026-11-21T08:00:00.000Z,2012,false,60.0,-166.667,0,"),
+            "{row}"
         );
     }
 

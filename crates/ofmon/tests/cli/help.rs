@@ -2,7 +2,7 @@
 
 use crate::program::{Place, files};
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "demo",
     "sim",
     "scan",
@@ -13,6 +13,7 @@ const COMMANDS: [&str; 14] = [
     "devices",
     "readings",
     "export",
+    "flash",
     "login",
     "logout",
     "sync",

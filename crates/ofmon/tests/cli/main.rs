@@ -1,6 +1,7 @@
 //! The program as its users run it: the real binary, real files, real sockets on loopback.
 
 mod calibrate;
+mod flash;
 mod help;
 mod program;
 mod recording;

@@ -1,9 +1,8 @@
 //! The ThingsBoard double as a child process, and ThingsBoard's own Python client against it.
 
-use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -11,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::command;
 use crate::project::Project;
+use crate::{command, python};
 
 const CLIENTS: &str = "crates/thingsboard-double/clients";
 const READY_WITHIN: Duration = Duration::from_secs(20);
@@ -116,26 +115,8 @@ fn end(child: &mut Child) {
 /// # Errors
 /// When Python has no `venv` or a package cannot be installed.
 pub(crate) fn prepare_python_client(project: &Project) -> Result<PathBuf> {
-    let requirements = project.root.join(CLIENTS).join("requirements.txt");
-    let wanted = fs::read_to_string(&requirements)
-        .with_context(|| format!("cannot read {}", requirements.display()))?;
-    let folder = project.scratch("venv-tb-ce");
-    let python = folder.join("bin/python");
-    let stamp = folder.join("installed-requirements.txt");
-    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
-        return Ok(python);
-    }
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
-    }
-    command::run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
-    let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "install", "--quiet"]);
-    pip.args(["--disable-pip-version-check", "-r"])
-        .arg(&requirements);
-    command::run(&mut pip)?;
-    fs::write(stamp, wanted)?;
-    Ok(python)
+    let requirements = Path::new(CLIENTS).join("requirements.txt");
+    python::prepare(project, "venv-tb-ce", &requirements)
 }
 
 /// Drives the double with ThingsBoard's own client, which asserts what it gets.

@@ -8,7 +8,9 @@ mod double;
 mod fuzz;
 mod guest;
 mod lint;
+mod littlefs;
 mod project;
+mod python;
 mod report;
 mod stages;
 mod targets;
@@ -86,6 +88,7 @@ fn setup(project: &Project) -> Result<()> {
     }
     ui::install(project)?;
     double::prepare_python_client(project)?;
+    littlefs::prepare(project)?;
     println!("everything is installed");
     Ok(())
 }

@@ -8,11 +8,11 @@ use clap::ValueEnum;
 
 use crate::project::Project;
 use crate::stages::Stages;
-use crate::{command, double, fuzz, guest, lint, targets, ui};
+use crate::{command, double, fuzz, guest, lint, littlefs, targets, ui};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Leaves out documentation, browser and Python client, and fuzzes shorter
+    /// Leaves out documentation, browser and what needs Python, and fuzzes shorter
     #[arg(long)]
     quick: bool,
     /// The stages to run; without them, all
@@ -34,6 +34,8 @@ enum Stage {
     Doc,
     /// Each fuzz target for some seconds
     Fuzz,
+    /// The C implementation of LittleFS against ours
+    Littlefs,
     /// ThingsBoard's own Python client against the double
     Thingsboard,
     /// The web page in a browser against the program
@@ -49,6 +51,7 @@ impl Stage {
             Self::Cargo => "cargo",
             Self::Doc => "doc",
             Self::Fuzz => "fuzz",
+            Self::Littlefs => "littlefs",
             Self::Thingsboard => "thingsboard",
             Self::UiE2e => "ui-e2e",
         }
@@ -56,7 +59,10 @@ impl Stage {
 
     /// Tells whether `--quick` runs it.
     fn is_quick(self) -> bool {
-        !matches!(self, Self::Doc | Self::Thingsboard | Self::UiE2e)
+        !matches!(
+            self,
+            Self::Doc | Self::Littlefs | Self::Thingsboard | Self::UiE2e
+        )
     }
 }
 
@@ -86,6 +92,7 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
                 project,
                 Duration::from_secs(if arguments.quick { 2 } else { 8 }),
             ),
+            Stage::Littlefs => littlefs::compare(project),
             Stage::Thingsboard => double::check_with_python_client(project),
             Stage::UiE2e => ui::test_in_browser(project),
         });
@@ -103,7 +110,7 @@ fn bare_metal(project: &Project) -> Result<()> {
     let mut cargo = project.cargo();
     cargo.args(["build", "--no-default-features"]);
     cargo.args(
-        ["metering", "protocol", "flash-store", "device"]
+        ["metering", "protocol", "littlefs", "flash-store", "device"]
             .iter()
             .flat_map(|name| ["-p", name]),
     );

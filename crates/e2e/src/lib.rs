@@ -6,6 +6,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`accuracy`] | the metering on signals whose energy is known, beside the methods of others |
+//! | [`flash`] | what the flash store takes and withstands |
 //! | [`program`] | running `ofmon`, collector side |
 //! | [`meters`] | a running `ofmon sim` |
 //! | [`truth`] | what the flash of a meter and a load profile say |
@@ -17,6 +18,7 @@
 pub mod accuracy;
 pub mod cutter;
 pub mod exported;
+pub mod flash;
 pub mod meters;
 pub mod program;
 pub mod report;

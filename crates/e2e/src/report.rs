@@ -16,16 +16,17 @@ use crate::accuracy::{
     long, rows,
     unit::Model,
 };
+use crate::flash;
 use crate::scenario::{self, Difference, cuts, kills, replay, restarts, throughput};
 
 /// Names the program that measures on the chip, as `./x` builds it.
 const GUEST: &str = "OFMON_METERING_GUEST";
 
 /// Sections that can be measured.
-pub const SECTIONS: &[&str] = &["main", "metering"];
+pub const SECTIONS: &[&str] = &["main", "metering", "flash"];
 
-/// The two days of a real household that `main` replays; the file is no part of the project.
-const HOUSEHOLD: &str = "../shared/data/household_power_consumption.txt";
+/// The two days of a real household that `main` replays and `flash` packs; the file is no part of the project.
+pub(crate) const HOUSEHOLD: &str = "../shared/data/household_power_consumption.txt";
 
 /// Measures a section and writes its keys over those that it had; documents go into `docs`, or beside the file.
 ///
@@ -35,6 +36,10 @@ pub async fn measure(section: &str, file: &Path, docs: Option<&Path>) -> Result<
     let mut figures = Figures::open(section, file)?;
     match section {
         "main" => main(&mut figures).await,
+        "flash" => {
+            let beside = file.with_file_name("flash");
+            flash::measure(&mut figures, docs.unwrap_or(&beside))
+        }
         "metering" => {
             let beside = file.with_file_name("accuracy");
             metering(&mut figures, docs.unwrap_or(&beside))
@@ -47,7 +52,7 @@ pub async fn measure(section: &str, file: &Path, docs: Option<&Path>) -> Result<
 }
 
 /// The figures of one section, written to the file as they come.
-struct Figures<'a> {
+pub(crate) struct Figures<'a> {
     section: &'a str,
     file: PathBuf,
     all: Map<String, Value>,
@@ -66,7 +71,7 @@ impl<'a> Figures<'a> {
         Ok(Self { section, file, all })
     }
 
-    fn set(&mut self, key: &str, value: impl Into<Value>) -> Result<()> {
+    pub(crate) fn set(&mut self, key: &str, value: impl Into<Value>) -> Result<()> {
         let key = format!("{}.{key}", self.section);
         let value = value.into();
         println!("{key:<44} {value}");
@@ -77,20 +82,22 @@ impl<'a> Figures<'a> {
 }
 
 /// Rounds to `digits` decimals, so that the file does not claim more than was measured.
-fn rounded(value: f64, digits: i32) -> Value {
+pub(crate) fn rounded(value: f64, digits: i32) -> Value {
     let scale = 10f64.powi(digits);
     json!((value * scale).round() / scale)
 }
 
+/// Returns where the household's file is; `None` where it is not there.
+pub(crate) fn household() -> Option<PathBuf> {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    Some(project.join(HOUSEHOLD)).filter(|path| path.exists())
+}
+
 async fn main(figures: &mut Figures<'_>) -> Result<()> {
     let mut missing = Vec::new();
-    let household = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .join(HOUSEHOLD);
-    if household.exists() {
-        real_input(figures, &household)?;
-    } else {
-        missing.push(format!("real input: {HOUSEHOLD} is not there"));
+    match household() {
+        Some(household) => real_input(figures, &household)?,
+        None => missing.push(format!("real input: {HOUSEHOLD} is not there")),
     }
     let cost = throughput::run(30, tempfile::tempdir()?.path())?;
     figures.set("collect_readings", cost.readings)?;

@@ -30,6 +30,41 @@ static NOISE: LazyLock<Vec<f64>> = LazyLock::new(|| {
     drawn.iter().map(|value| (value - mean) / rms).collect()
 });
 
+/// Returns values of noise of rms 1 and without a mean; a power of two of them.
+pub(crate) fn noise() -> &'static [f64] {
+    &NOISE
+}
+
+/// What a converter makes of values in codes from the middle of its range.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Converter {
+    half: f64,
+    code_max: f64,
+    bow_lsb: f64,
+    noise_lsb: f64,
+}
+
+impl Converter {
+    pub(crate) fn of(front_end: &FrontEnd) -> Self {
+        let half = f64::from(1_u32 << (front_end.bits - 1));
+        Self {
+            half,
+            code_max: 2.0 * half - 1.0,
+            bow_lsb: front_end.bow_lsb,
+            noise_lsb: front_end.noise_lsb,
+        }
+    }
+
+    /// Returns the code of a value with noise of rms 1.
+    pub(crate) fn code(&self, value: f64, noise: f64) -> u16 {
+        let share = value / self.half;
+        let bow = self.bow_lsb * (2.0 * share * share - 1.0);
+        let exact = self.half + value + bow + noise * self.noise_lsb;
+        // To the nearest: what is below 0 becomes 0 all the same.
+        (exact + 0.5).clamp(0.0, self.code_max) as u16
+    }
+}
+
 /// Samples a signal.
 #[derive(Debug)]
 pub struct Sampler<'a> {
@@ -65,7 +100,6 @@ impl<'a> Sampler<'a> {
     pub fn fill(&mut self, pairs: &mut [Pair]) {
         let front_end = self.front_end;
         let half = f64::from(1_u32 << (front_end.bits - 1));
-        let code_max = 2.0 * half - 1.0;
         let volts = half * front_end.voltage_gain / (front_end.full_scale_v * SQRT_2);
         let amperes = half * front_end.current_gain / (front_end.full_scale_a * SQRT_2);
         let drift = front_end.offset_drift * (self.time_s(self.sample) / 3_600.0 * TAU).sin();
@@ -74,13 +108,7 @@ impl<'a> Sampler<'a> {
             half * (front_end.current_offset + drift),
         ];
         let skew_cycles = front_end.skew_us * 1e-6 * self.signal.frequency_hz;
-        let code = |value: f64, noise: f64| {
-            let share = value / half;
-            let bow = front_end.bow_lsb * (2.0 * share * share - 1.0);
-            (half + value + bow + noise * front_end.noise_lsb)
-                .round()
-                .clamp(0.0, code_max) as u16
-        };
+        let converter = Converter::of(&front_end);
         let noise: &[f64] = &NOISE;
         for pair in pairs {
             let cycles = self.time_s(self.sample) * self.signal.frequency_hz;
@@ -89,8 +117,9 @@ impl<'a> Sampler<'a> {
             let voltage = self.signal.voltage.at((cosine, sine)) * volts + offsets[0];
             let current = self.current.at(&self.signal.loads, cycles + skew_cycles);
             let bits = self.random.next_u64() as usize;
-            pair.voltage = code(voltage, noise[bits % NOISES]);
-            pair.current = code(current * amperes + offsets[1], noise[(bits >> 32) % NOISES]);
+            pair.voltage = converter.code(voltage, noise[bits % NOISES]);
+            pair.current =
+                converter.code(current * amperes + offsets[1], noise[(bits >> 32) % NOISES]);
         }
     }
 

@@ -1,4 +1,4 @@
-//! The program that measures on the emulated chip.
+//! The programs that run on the emulated chip.
 
 use std::path::PathBuf;
 
@@ -7,24 +7,42 @@ use anyhow::Result;
 use crate::project::{Project, cargo_in};
 use crate::{command, targets};
 
-/// Tells tests and the report where the program is.
-pub(crate) const VARIABLE: &str = "OFMON_METERING_GUEST";
+/// A program, by its folder and its name.
+pub(crate) struct Guest {
+    folder: &'static str,
+    name: &'static str,
+    /// Tells tests and the report where the program is.
+    pub(crate) variable: &'static str,
+}
 
-const FOLDER: &str = "crates/emulator/guests/metering";
-const NAME: &str = "metering-guest";
+/// The program that measures.
+pub(crate) const METERING: Guest = Guest {
+    folder: "crates/emulator/guests/metering",
+    name: "metering-guest",
+    variable: "OFMON_METERING_GUEST",
+};
 
-/// Builds the program for the smallest chip and returns its path.
-///
-/// # Errors
-/// When the target cannot be had or something does not build.
-pub(crate) fn build(project: &Project) -> Result<PathBuf> {
-    let name = targets::BARE_METAL[0];
-    let built = project.scratch("guests");
-    let mut cargo = cargo_in(&project.root.join(FOLDER));
-    cargo
-        .args(["build", "--release", "--locked", "--target-dir"])
-        .arg(&built);
-    targets::prepare(project, name)?.choose(&mut cargo)?;
-    command::run(&mut cargo)?;
-    Ok(built.join(name).join("release").join(NAME))
+/// The program that keeps readings.
+pub(crate) const STORE: Guest = Guest {
+    folder: "crates/emulator/guests/store",
+    name: "store-guest",
+    variable: "OFMON_STORE_GUEST",
+};
+
+impl Guest {
+    /// Builds the program for the smallest chip and returns its path.
+    ///
+    /// # Errors
+    /// When the target cannot be had or something does not build.
+    pub(crate) fn build(&self, project: &Project) -> Result<PathBuf> {
+        let name = targets::BARE_METAL[0];
+        let built = project.scratch("guests");
+        let mut cargo = cargo_in(&project.root.join(self.folder));
+        cargo
+            .args(["build", "--release", "--locked", "--target-dir"])
+            .arg(&built);
+        targets::prepare(project, name)?.choose(&mut cargo)?;
+        command::run(&mut cargo)?;
+        Ok(built.join(name).join("release").join(self.name))
+    }
 }

@@ -41,7 +41,7 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
         .as_deref()
         .is_none_or(|section| section == "metering")
     {
-        measure.env(guest::VARIABLE, guest::build(project)?);
+        measure.env(guest::METERING.variable, guest::METERING.build(project)?);
     }
     let status = command::status(&mut measure)?;
     let text = fs::read_to_string(&file)

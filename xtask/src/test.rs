@@ -103,8 +103,8 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
     Ok(stages.finish())
 }
 
-/// Builds the crates that run on a meter for the smallest of its chips, and compares what they measure there with what
-/// they measure here.
+/// Builds the crates that run on a meter for the smallest of its chips, and compares what they measure and keep there with
+/// what they do here.
 fn bare_metal(project: &Project) -> Result<()> {
     let target = targets::prepare(project, targets::BARE_METAL[0])?;
     let mut cargo = project.cargo();
@@ -120,7 +120,9 @@ fn bare_metal(project: &Project) -> Result<()> {
     let mut same_bits = project.cargo();
     same_bits.args(["test", "--workspace", "--test", "emulator", "--"]);
     same_bits.args(["--ignored", "--nocapture"]);
-    same_bits.env(guest::VARIABLE, guest::build(project)?);
+    for guest in [guest::METERING, guest::STORE] {
+        same_bits.env(guest.variable, guest.build(project)?);
+    }
     command::run(&mut same_bits)
 }
 

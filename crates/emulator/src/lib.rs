@@ -44,8 +44,10 @@ mod elf;
 mod execute;
 mod format;
 mod memory;
+mod store;
 
 pub use cost::{Cost, CostError, Reference, metering_cost, metering_reference};
 pub use cpu::{Cpu, Trap};
 pub use elf::{ElfError, Program};
 pub use memory::{Bus, BusFault, Ram};
+pub use store::{Ended, StoreError, live_on};

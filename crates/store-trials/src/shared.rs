@@ -16,6 +16,11 @@ impl Shared {
         Self(Rc::new(RefCell::new(nor)))
     }
 
+    /// Looks at the flash, or does something to it.
+    pub fn with<R>(&self, look: impl FnOnce(&mut Nor) -> R) -> R {
+        look(&mut self.0.borrow_mut())
+    }
+
     /// Flips bits of the byte at `offset`, as ageing does.
     ///
     /// # Panics

@@ -53,8 +53,8 @@ const DIRECTIONS: &[Direction] = &[
     },
     Direction {
         name: "emulator",
-        may: &["metering"],
-        tests_may: &[],
+        may: &["metering", "nor-model"],
+        tests_may: &["flash-store", "protocol", "store-trials"],
     },
     // Never device, tests included: an old collector must do with what the protocol says.
     Direction {

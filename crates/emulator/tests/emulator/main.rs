@@ -1,4 +1,4 @@
-//! The processor against Rust's own arithmetic and against an assembler, and the guest against the PC.
+//! The processor against Rust's own arithmetic and against an assembler, and the guests against the PC.
 
 mod arithmetic;
 mod control;
@@ -6,3 +6,4 @@ mod guest;
 mod machine;
 mod memory;
 mod program;
+mod store;

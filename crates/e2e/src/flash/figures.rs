@@ -4,6 +4,7 @@ use flash_store::{FlashStore, Layout};
 use nor_model::SECTOR_BYTES;
 use protocol::segment::{Models, file::SEGMENT_BYTES_MAX};
 use serde_json::json;
+use store_trials::shared::Shared;
 
 use super::{
     endurance::{Filled, Findings, Uncollected, Year},
@@ -11,7 +12,6 @@ use super::{
     life::{READINGS_A_DAY, SECTORS},
     metered::INTERVAL_S,
     ofmon::{self, RECORD_BYTES},
-    shared::Shared,
 };
 use crate::report::rounded;
 

@@ -10,8 +10,9 @@ use protocol::{
 };
 use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
+use store_trials::shared::Shared;
 
-use super::{shared::Shared, times::Times};
+use super::times::Times;
 
 /// Readings of 10 s in a day.
 pub const READINGS_A_DAY: u64 = 8_640;

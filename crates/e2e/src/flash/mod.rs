@@ -10,7 +10,7 @@
 //! | [`codec`] | what packed runs take of a segment file, and whether they come back |
 //! | [`rivals`] | what other codes take for the same rows |
 //! | [`metered`] | rows as signals, measured by the firmware's metering |
-//! | [`life`], [`shared`], [`times`] | a store in use, with power cuts and visits of a collector; its flash; its times |
+//! | [`life`], [`times`] | a store in use, with power cuts and visits of a collector; its times |
 //! | [`served`] | all that a store serves, added up |
 //! | [`endurance`] | simulated years: wear, space, time, energy |
 //! | [`ofmon`] | a record at a time on LittleFS |
@@ -29,7 +29,6 @@ pub mod plot;
 pub mod profile;
 pub mod rivals;
 pub mod served;
-pub mod shared;
 pub mod times;
 
 use std::path::Path;

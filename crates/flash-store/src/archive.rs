@@ -29,7 +29,8 @@ use crate::{
     segments::FREE_BLOCKS_MIN,
 };
 
-const MAGIC: [u8; 4] = *b"OFEV";
+/// The first bytes of a file of events.
+pub(crate) const MAGIC: [u8; 4] = *b"OFEV";
 const FORMAT: u8 = 1;
 const HEADER_BYTES: usize = 16;
 const CRC_BYTES: usize = 4;
@@ -139,28 +140,50 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Returns the events of a file; none where it is damaged.
-fn events_of(bytes: &[u8], store: StoreId) -> impl Iterator<Item = Event> + '_ {
-    let length = bytes.get(6..8).map_or(0, |length| {
-        usize::from(u16::from_le_bytes([length[0], length[1]]))
-    });
-    let body = (bytes.get(..length))
-        .and_then(|bytes| bytes.split_last_chunk::<CRC_BYTES>())
-        .filter(|(body, crc)| {
-            body.len() >= HEADER_BYTES
-                && body[..4] == MAGIC
-                && body[4] == FORMAT
-                && body[8..16] == store.0.to_le_bytes()
-                && CRC.checksum(body).to_le_bytes() == **crc
+/// A file of events that is whole.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EventFile<'a> {
+    /// Whose events it holds.
+    pub(crate) store: StoreId,
+    /// Its length in bytes.
+    pub(crate) length: usize,
+    entries: &'a [u8],
+}
+
+impl<'a> EventFile<'a> {
+    /// Reads the file with which `bytes` begin; `None` where none is whole.
+    pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let stated = bytes.get(6..8)?.try_into().ok()?;
+        let length = usize::from(u16::from_le_bytes(stated));
+        let (body, crc) = bytes.get(..length)?.split_last_chunk::<CRC_BYTES>()?;
+        let (header, entries) = body.split_first_chunk::<HEADER_BYTES>()?;
+        let is_whole =
+            header[..4] == MAGIC && header[4] == FORMAT && CRC.checksum(body).to_le_bytes() == *crc;
+        is_whole.then_some(Self {
+            store: StoreId(u64::from_le_bytes(header[8..].try_into().ok()?)),
+            length,
+            entries,
         })
-        .map_or(&[][..], |(body, _)| &body[HEADER_BYTES..]);
-    let mut at = 0;
-    core::iter::from_fn(move || {
-        let length = usize::try_from(varint::read(body, &mut at)?).ok()?;
-        let event = body.get(at..at.checked_add(length)?)?;
-        at += length;
-        Event::parse(event).ok()
-    })
+    }
+
+    /// Returns what is in it, in order; `None` for an entry that is no event.
+    pub(crate) fn events(&self) -> impl Iterator<Item = Option<Event>> + use<'a> {
+        let entries = self.entries;
+        let mut at = 0;
+        core::iter::from_fn(move || {
+            let length = usize::try_from(varint::read(entries, &mut at)?).ok()?;
+            let event = entries.get(at..at.checked_add(length)?)?;
+            at += length;
+            Some(Event::parse(event).ok())
+        })
+    }
+}
+
+/// Returns the events of a file up to one that cannot be read; none where it is damaged.
+fn events_of(bytes: &[u8], store: StoreId) -> impl Iterator<Item = Event> + '_ {
+    let file = EventFile::parse(bytes).filter(|file| file.store == store);
+    file.into_iter()
+        .flat_map(|file| file.events().map_while(|event| event))
 }
 
 /// Decides which events of two files are kept in one.

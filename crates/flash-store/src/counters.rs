@@ -16,6 +16,8 @@ use crate::{
     },
 };
 
+/// Tells the ring from others.
+pub(crate) const RING: u8 = 1;
 /// Opening: boot, generation of the settings, acknowledgement.
 const OPENING_BYTES: usize = 4 + 4 + 8;
 /// Longest entry of the ring.

@@ -19,6 +19,8 @@ use crate::{
 
 const _: () = assert!(EVENT_BYTES_MAX <= PAYLOAD_BYTES_MAX);
 
+/// Tells the ring from others.
+pub(crate) const RING: u8 = 2;
 /// Shortest entry of an event: four one-byte fields.
 const EVENT_ENTRY_BYTES_MIN: u32 = entry_bytes(4) as u32;
 /// Longest entry of an event.

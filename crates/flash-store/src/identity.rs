@@ -14,12 +14,14 @@ use crate::{
     ring::sector::{self, Identity, SECTOR_BYTES, erase, is_blank, is_erased, program, read},
 };
 
-const MAGIC: [u8; 4] = *b"OFMI";
+/// The first bytes of a copy.
+pub(crate) const MAGIC: [u8; 4] = *b"OFMI";
 const FORMAT: u8 = 1;
 const BODY_BYTES: usize = 56;
-const COPY_BYTES: usize = BODY_BYTES + 4;
+/// Length of a copy in bytes, up to where it says that it is ready.
+pub(crate) const COPY_BYTES: usize = BODY_BYTES + 4;
 /// Where a copy says that it is ready.
-const READY_AT: u32 = COPY_BYTES as u32;
+pub(crate) const READY_AT: u32 = COPY_BYTES as u32;
 /// What formatting that was cut can leave on an erased flash.
 const CUT_BYTES: u32 = READY_AT + 4;
 /// Bytes read at once when a whole sector is looked at.
@@ -148,11 +150,15 @@ pub(crate) fn find<F: NorFlash>(flash: &mut F, layout: &Layout) -> Result<Found,
     })
 }
 
-fn load<F: NorFlash>(flash: &mut F, copy: u32) -> Result<Option<(Owner, bool)>, Fault> {
+/// Reads the copy in a sector, and whether it is ready; `None` where none is whole.
+pub(crate) fn load<F: NorFlash>(
+    flash: &mut F,
+    sector: u32,
+) -> Result<Option<(Owner, bool)>, Fault> {
     let mut bytes = [0; COPY_BYTES];
-    read(flash, copy * SECTOR_BYTES, &mut bytes)?;
+    read(flash, sector * SECTOR_BYTES, &mut bytes)?;
     let mut ready = [0; 4];
-    read(flash, copy * SECTOR_BYTES + READY_AT, &mut ready)?;
+    read(flash, sector * SECTOR_BYTES + READY_AT, &mut ready)?;
     Ok(Owner::decoded(&bytes).map(|owner| (owner, !is_erased(&ready))))
 }
 

@@ -35,19 +35,19 @@ impl Places {
         };
         Self {
             counters: place(
-                1,
+                counters::RING,
                 layout.first_counter_sector(),
                 layout.counter_sectors,
                 counters::TORN_BYTES_MAX,
             ),
             events: place(
-                2,
+                events::RING,
                 layout.first_event_sector(),
                 layout.event_sectors,
                 events::TORN_BYTES_MAX,
             ),
             journal: place(
-                3,
+                journal::RING,
                 layout.first_journal_sector(),
                 layout.journal_sectors,
                 journal::TORN_BYTES_MAX,

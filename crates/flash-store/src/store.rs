@@ -26,7 +26,7 @@ use crate::{
         Ring,
         sector::{Identity, SECTOR_BYTES},
     },
-    segments::{Due, Index, Loss, Workspace, load},
+    segments::{Due, Index, Loss, Workspace},
 };
 
 /// What a fresh store is to be.
@@ -360,20 +360,7 @@ impl<F: NorFlash> FlashStore<F> {
         let Some(oldest) = self.index.all().first().copied() else {
             return Ok(0);
         };
-        let Self {
-            flash,
-            files,
-            owner,
-            workspace,
-            ..
-        } = self;
-        let segment = load(
-            files.as_mut(),
-            flash,
-            &owner.identity,
-            &oldest,
-            &mut workspace.file,
-        )?;
+        let segment = self.load_segment(&oldest)?;
         let first = segment.and_then(|segment| segment.runs().next());
         Ok(first.map_or(0, |view| view.run.boot))
     }

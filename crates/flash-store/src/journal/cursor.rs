@@ -4,15 +4,11 @@
 //! run: it cannot tell readings apart from there, only how many numbers may have been used.
 
 use embedded_storage::nor_flash::NorFlash;
-use protocol::{
-    ChannelReading,
-    limits::CHANNELS_MAX,
-    reading::{RegisterSet, quantum_mj},
-    run::Run,
-    varint,
-};
+use protocol::{ChannelReading, limits::CHANNELS_MAX, reading::RegisterSet, run::Run};
 
-use super::reading::{Previous, READING_ENTRY_BYTES_MIN, read_reading, read_run};
+use super::reading::{
+    Previous, READING_ENTRY_BYTES_MIN, advance, read_opening, read_reading, read_run,
+};
 use crate::{
     error::Fault,
     ring::{
@@ -65,10 +61,8 @@ pub(crate) enum Item {
 impl Cursor {
     /// Begins at a sector's opening; `None` where that is no run.
     pub(crate) fn new(ring: &Ring, opened: &Opened) -> Option<Self> {
-        let (mut at, opening) = (0, opened.opening());
-        let told_oldest = varint::read(opening, &mut at)?;
-        let run = read_run(opening, &mut at, opened.identity.channels.into())?;
-        (run.base() == opened.base).then(|| Self {
+        let (told_oldest, run) = read_opening(opened)?;
+        Some(Self {
             walk: ring.walk(opened),
             next: run.first,
             uptime_ms: run.uptime_ms,
@@ -146,10 +140,7 @@ impl Cursor {
 
     fn advance(&mut self, reading: Previous) {
         let params = &self.run.params;
-        let quantum_mj = quantum_mj(params.power_unit_mw, params.interval_ms);
-        for (registers, channel) in self.registers.iter_mut().zip(&reading) {
-            *registers = registers.advanced(channel.energy_quanta, quantum_mj);
-        }
+        advance(&mut self.registers, &reading, params);
         self.next += 1;
         self.uptime_ms += u64::from(params.interval_ms);
         self.previous = reading;

@@ -9,7 +9,7 @@ use embedded_storage::nor_flash::NorFlash;
 use protocol::{
     ChannelReading, Registers, Seq,
     limits::CHANNELS_MAX,
-    reading::{RegisterSet, quantum_mj},
+    reading::RegisterSet,
     run::{NUMBER_MAX, RUN_BYTES_MAX, Run, RunParams},
     varint,
 };
@@ -24,13 +24,15 @@ use crate::{
     },
 };
 use cursor::{Cursor, Item};
-use reading::{
-    Previous, READING_BYTES_MAX, READING_ENTRY_BYTES_MIN, RUN_READINGS_MAX, write_reading,
-};
+use reading::{Previous, READING_BYTES_MAX, READING_ENTRY_BYTES_MIN, write_reading};
 
-pub(crate) use reading::TORN_BYTES_MAX;
+pub(crate) use reading::{
+    RUN_READINGS_MAX, TORN_BYTES_MAX, advance, read_opening, read_reading, read_run,
+};
 pub(crate) use unsealed::{Piece, Unsealed};
 
+/// Tells the ring from others.
+pub(crate) const RING: u8 = 3;
 /// Readings that a sector holds at the most: so many numbers are passed over for a newest sector that cannot be read.
 const SECTOR_READINGS_MAX: u64 = (SECTOR_BYTES / READING_ENTRY_BYTES_MIN) as u64;
 const OPENING_BYTES_MAX: usize = 10 + RUN_BYTES_MAX;
@@ -230,10 +232,7 @@ impl Journal {
         let seq = Seq(self.next);
         let written = self.write(flash, &reading);
         // Where the flash failed the energy still counts: the next run tells it, and the number is served as lost.
-        let quantum_mj = quantum_mj(reading.params.power_unit_mw, reading.params.interval_ms);
-        for (registers, channel) in self.registers.iter_mut().zip(reading.channels) {
-            *registers = registers.advanced(channel.energy_quanta, quantum_mj);
-        }
+        advance(&mut self.registers, reading.channels, &reading.params);
         self.next += 1;
         self.skipped = 0;
         match written {

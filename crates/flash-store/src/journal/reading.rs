@@ -4,13 +4,14 @@
 //! differences to the one before, as in a block; the first of a run differs from [`ChannelReading::default`].
 
 use protocol::{
-    ChannelReading,
+    ChannelReading, Registers,
     block::{CHANNEL_BYTES_MAX, read_channel, write_channel},
     limits::CHANNELS_MAX,
-    run::{RUN_BYTES_MAX, Run},
+    run::{RUN_BYTES_MAX, Run, RunParams},
+    varint,
 };
 
-use crate::ring::entry::entry_bytes;
+use crate::ring::{entry::entry_bytes, sector::Opened};
 
 /// Readings in a run at the most.
 pub(crate) const RUN_READINGS_MAX: u32 = 32;
@@ -52,4 +53,25 @@ pub(crate) fn read_reading(bytes: &[u8], channels: usize, previous: &Previous) -
 pub(crate) fn read_run(bytes: &[u8], at: &mut usize, channels: usize) -> Option<Run> {
     let run = Run::read(bytes, at, channels)?;
     (*at == bytes.len()).then_some(run)
+}
+
+/// Reads a sector's opening: the oldest number that was held then and whose loss, if any, was told, and the run; `None` where
+/// that is no run.
+pub(crate) fn read_opening(opened: &Opened) -> Option<(u64, Run)> {
+    let (mut at, opening) = (0, opened.opening());
+    let told_oldest = varint::read(opening, &mut at)?;
+    let run = read_run(opening, &mut at, opened.identity.channels.into())?;
+    (run.base() == opened.base).then_some((told_oldest, run))
+}
+
+/// Advances registers by the energy of a reading.
+pub(crate) fn advance(
+    registers: &mut [Registers],
+    channels: &[ChannelReading],
+    params: &RunParams,
+) {
+    let quantum_mj = params.quantum_mj();
+    for (registers, channel) in registers.iter_mut().zip(channels) {
+        *registers = registers.advanced(channel.energy_quanta, quantum_mj);
+    }
 }

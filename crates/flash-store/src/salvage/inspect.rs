@@ -8,7 +8,7 @@ use protocol::{reading::Tier, segment::Models};
 use crate::{
     CONFIG_BYTES_MAX, ConfigError, FlashStore,
     ring::sector::SECTOR_BYTES,
-    segments::{Held, load},
+    segments::{Held, stated_length},
 };
 
 /// A segment that the store lists.
@@ -125,15 +125,7 @@ impl<F: NorFlash> FlashStore<F> {
         held: &Held,
         models: &mut Models,
     ) -> Result<Option<SegmentContent>, NorFlashErrorKind> {
-        let Self {
-            flash,
-            files,
-            owner,
-            workspace,
-            ..
-        } = self;
-        let file = &mut workspace.file;
-        let Some(segment) = load(files.as_mut(), flash, &owner.identity, held, file)? else {
+        let Some(segment) = self.load_segment(held)? else {
             return Ok(None);
         };
         let mut content = SegmentContent::default();
@@ -151,8 +143,7 @@ impl<F: NorFlash> FlashStore<F> {
             content.runs += 1;
         }
         // What a segment was parsed from states its length.
-        let stated = [workspace.file[8], workspace.file[9]];
-        content.bytes = u16::from_le_bytes(stated).into();
+        content.bytes = stated_length(&self.workspace.file).unwrap_or(0) as u32;
         Ok(Some(content))
     }
 }

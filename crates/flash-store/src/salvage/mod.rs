@@ -27,7 +27,9 @@ use protocol::{
 };
 
 use crate::{
+    counters,
     error::Fault,
+    events, identity, journal,
     ring::sector::{self, Identity, SECTOR_BYTES, is_erased, read},
 };
 
@@ -35,6 +37,7 @@ pub use inspect::{Inspection, JournalState, SegmentContent, SegmentState, Settin
 pub use places::{PLACES_MAX, StorePlace, find_stores};
 
 const SECTOR: usize = SECTOR_BYTES as usize;
+const RINGS: [u8; 3] = [counters::RING, events::RING, journal::RING];
 
 /// Whose readings or events were found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -185,8 +188,8 @@ impl Known {
         let within = sector.checked_sub(place.first_sector)?;
         let ring = match within {
             at if at < layout.first_event_sector() => return None,
-            at if at < layout.first_journal_sector() => raw::EVENTS,
-            at if at < layout.first_file_sector() => raw::JOURNAL,
+            at if at < layout.first_journal_sector() => events::RING,
+            at if at < layout.first_file_sector() => journal::RING,
             _ => return None,
         };
         Some((ring, *self.identities.first()?))
@@ -227,8 +230,8 @@ impl Scan {
             (Content::Erased, None)
         } else if magic == sector::MAGIC {
             self.ring(flash, sector, visit)?
-        } else if magic == places::IDENTITY_MAGIC {
-            let is_ready = !is_erased(&self.bytes[60..64]);
+        } else if magic == identity::MAGIC {
+            let is_ready = !is_erased(&self.bytes[identity::READY_AT as usize..][..4]);
             let is_whole = places::identity_at(flash, sector)?.is_some();
             let damage = (!is_whole).then_some(Damage::Header);
             (Content::Identity { is_ready }, damage)
@@ -254,7 +257,7 @@ impl Scan {
         sector: u32,
         visit: &mut dyn FnMut(&Found<'_>),
     ) -> Result<(Content, Option<Damage>), Fault> {
-        for ring in raw::RINGS {
+        for ring in RINGS {
             if let Some(opened) = sector::load(flash, sector * SECTOR_BYTES, ring)? {
                 let identity = opened.identity;
                 return self.entries(flash, sector, ring, Some(&opened), &identity, visit);
@@ -271,9 +274,9 @@ impl Scan {
 /// Returns what a sector of a ring is.
 fn content_of(ring: u8) -> Content {
     match ring {
-        raw::COUNTERS => Content::Counters,
-        raw::EVENTS => Content::Events,
-        raw::JOURNAL => Content::Journal,
+        counters::RING => Content::Counters,
+        events::RING => Content::Events,
+        journal::RING => Content::Journal,
         _ => Content::Other,
     }
 }

@@ -4,19 +4,17 @@
 //! times, since LittleFS appends each change of a directory to its log.
 
 use protocol::{
-    Seq, StoreId,
-    block::{Block, CRC},
-    event::Event,
+    Seq,
+    block::Block,
     run::NUMBER_MAX,
     segment::file::{self, Segment},
-    varint,
 };
 
 use super::{Content, Damage, Found, Scan, give};
-
-const EVENTS_MAGIC: [u8; 4] = *b"OFEV";
-const EVENTS_FORMAT: u8 = 1;
-const EVENTS_HEADER_BYTES: usize = 16;
+use crate::{
+    archive::{self, EventFile},
+    segments::stated_length,
+};
 
 impl Scan {
     /// Looks for whatever describes itself in a sector that is none of a ring.
@@ -30,8 +28,8 @@ impl Scan {
         while let Some(rest) = self.bytes.get(offset..).filter(|rest| rest.len() >= 4) {
             let found = if rest[..4] == file::MAGIC {
                 segment_at(rest)
-            } else if rest[..4] == EVENTS_MAGIC {
-                events_at(rest).map(|length| (Content::EventFile, length))
+            } else if rest[..4] == archive::MAGIC {
+                EventFile::parse(rest).map(|file| (Content::EventFile, file.length))
             } else {
                 None
             };
@@ -50,7 +48,7 @@ impl Scan {
             }
             offset += length;
         }
-        let begins_packed = self.bytes[..4] == file::MAGIC || self.bytes[..4] == EVENTS_MAGIC;
+        let begins_packed = self.bytes[..4] == file::MAGIC || self.bytes[..4] == archive::MAGIC;
         let is_hit = begins_packed && whole.is_none();
         let content = whole.unwrap_or(Content::Other);
         (content, is_hit.then_some(Damage::Header))
@@ -90,37 +88,28 @@ impl Scan {
         at: core::ops::Range<usize>,
         visit: &mut dyn FnMut(&Found<'_>),
     ) {
-        let file = &self.bytes[at];
-        let store = StoreId(le_u64(file, 8));
-        let Some(owner) = self.known.owner_of(store) else {
+        let Some(file) = EventFile::parse(&self.bytes[at]) else {
             return;
         };
-        let body = &file[EVENTS_HEADER_BYTES..file.len() - 4];
-        let mut at = 0;
-        while let Some(length) = varint::read(body, &mut at) {
-            let end = usize::try_from(length)
-                .ok()
-                .and_then(|length| at.checked_add(length));
-            let Some(bytes) = end.and_then(|end| body.get(at..end)) else {
-                return;
-            };
-            at += bytes.len();
-            let event = Event::parse(bytes).ok();
-            if let Some(event) = event.filter(|event| event.number < NUMBER_MAX) {
-                visit(&Found::Event {
-                    sector,
-                    owner,
-                    event: &event,
-                });
-            }
+        let Some(owner) = self.known.owner_of(file.store) else {
+            return;
+        };
+        // Behind what is no event there may be more.
+        let events = file.events().flatten();
+        for event in events.filter(|event| event.number < NUMBER_MAX) {
+            visit(&Found::Event {
+                sector,
+                owner,
+                event: &event,
+            });
         }
     }
 }
 
 /// Returns what segment begins here, and its length; `None` where none is whole.
 fn segment_at(bytes: &[u8]) -> Option<(Content, usize)> {
-    let length = le_u16(bytes, 8)?;
-    let segment = Segment::parse(bytes.get(..length)?).ok()?;
+    let length = stated_length(bytes)?;
+    let segment = Segment::parse(&bytes[..length]).ok()?;
     let Seq(base) = segment.base();
     let content = Content::Segment {
         tier: segment.tier(),
@@ -129,23 +118,4 @@ fn segment_at(bytes: &[u8]) -> Option<(Content, usize)> {
         store: segment.identity().store,
     };
     Some((content, length))
-}
-
-/// Returns the length of the file of events that begins here; `None` where none is whole.
-fn events_at(bytes: &[u8]) -> Option<usize> {
-    let length = le_u16(bytes, 6)?;
-    let (body, crc) = bytes.get(..length)?.split_last_chunk::<4>()?;
-    let is_whole = body.len() >= EVENTS_HEADER_BYTES
-        && body[4] == EVENTS_FORMAT
-        && CRC.checksum(body).to_le_bytes() == *crc;
-    is_whole.then_some(length)
-}
-
-fn le_u16(bytes: &[u8], at: usize) -> Option<usize> {
-    let bytes = bytes.get(at..at + 2)?;
-    Some(u16::from_le_bytes([bytes[0], bytes[1]]).into())
-}
-
-fn le_u64(bytes: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
 }

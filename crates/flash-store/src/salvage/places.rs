@@ -5,21 +5,17 @@
 
 use embedded_storage::nor_flash::{NorFlash, NorFlashErrorKind};
 use heapless::Vec;
-use protocol::{DeviceId, StoreId, block::CRC, limits::CHANNELS_MAX};
 
-use super::{Owner, raw, sectors_of};
+use super::{Owner, RINGS, sectors_of};
 use crate::{
-    Layout,
+    Layout, counters,
     error::Fault,
+    events, identity,
     ring::sector::{self, Identity, SECTOR_BYTES, is_erased, read},
 };
 
 /// Stores that are told apart on one flash at the most.
 pub const PLACES_MAX: usize = 32;
-
-pub(super) const IDENTITY_MAGIC: [u8; 4] = *b"OFMI";
-const IDENTITY_FORMAT: u8 = 1;
-const IDENTITY_BYTES: usize = 60;
 
 /// Where a store lies, and whose it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,13 +110,11 @@ pub(super) fn identity_at<F: NorFlash>(
     let at = sector * SECTOR_BYTES;
     let mut magic = [0; 4];
     read(flash, at, &mut magic)?;
-    if magic == IDENTITY_MAGIC {
-        let mut bytes = [0; IDENTITY_BYTES];
-        read(flash, at, &mut bytes)?;
-        return Ok(parse_identity(&bytes));
+    if magic == identity::MAGIC {
+        return copy_at(flash, sector);
     }
     if magic == sector::MAGIC {
-        for ring in raw::RINGS {
+        for ring in RINGS {
             if let Some(opened) = sector::load(flash, at, ring)? {
                 return Ok(Some(opened.identity));
             }
@@ -129,21 +123,10 @@ pub(super) fn identity_at<F: NorFlash>(
     Ok(None)
 }
 
-/// Reads a copy of the identity; its password is left where it is.
-fn parse_identity(bytes: &[u8; IDENTITY_BYTES]) -> Option<Identity> {
-    let (body, crc) = bytes.split_last_chunk::<4>()?;
-    let channels = body[5];
-    let is_whole = body[..4] == IDENTITY_MAGIC
-        && body[4] == IDENTITY_FORMAT
-        && (1..=CHANNELS_MAX).contains(&channels.into())
-        && CRC.checksum(body).to_le_bytes() == *crc;
-    is_whole.then_some(())?;
-    Some(Identity {
-        device: DeviceId(body[16..22].try_into().ok()?),
-        store: StoreId(u64::from_le_bytes(body[8..16].try_into().ok()?)),
-        channels,
-        sectors: u16::from_le_bytes([body[6], body[7]]),
-    })
+/// Reads a copy of the identity; its password is not given out.
+fn copy_at<F: NorFlash>(flash: &mut F, sector: u32) -> Result<Option<Identity>, Fault> {
+    let copy = identity::load(flash, sector)?;
+    Ok(copy.map(|(owner, _)| owner.identity))
 }
 
 /// Returns how far behind the beginning of its store a sector of a ring lies; `None` for another sector.
@@ -156,13 +139,13 @@ fn ring_offset<F: NorFlash>(
     else {
         return Ok(None);
     };
-    for ring in raw::RINGS {
+    for ring in RINGS {
         let Some(opened) = sector::load(flash, sector * SECTOR_BYTES, ring)? else {
             continue;
         };
         let (first, sectors) = match ring {
-            raw::COUNTERS => (layout.first_counter_sector(), layout.counter_sectors),
-            raw::EVENTS => (layout.first_event_sector(), layout.event_sectors),
+            counters::RING => (layout.first_counter_sector(), layout.counter_sectors),
+            events::RING => (layout.first_event_sector(), layout.event_sectors),
             _ => (layout.first_journal_sector(), layout.journal_sectors),
         };
         let index = opened.sequence % u64::from(sectors);
@@ -185,7 +168,7 @@ fn identity_first<F: NorFlash>(
     }
     let is_copy = |flash: &mut F, sector: u32| -> Result<bool, Fault> {
         let is_there = sector < sectors_of(flash);
-        Ok(is_there && begins_with_identity(flash, sector)? == Some(*identity))
+        Ok(is_there && copy_at(flash, sector)? == Some(*identity))
     };
     if is_copy(flash, before)? {
         return Ok(Some(before));
@@ -195,7 +178,7 @@ fn identity_first<F: NorFlash>(
     }
     // One copy alone. Behind the second one lie the counters, behind the first one what is left of the second.
     let is_used = |flash: &mut F, sector: u32| -> Result<bool, Fault> {
-        let mut head = [0; IDENTITY_BYTES];
+        let mut head = [0; identity::COPY_BYTES];
         if sector >= sectors_of(flash) {
             return Ok(false);
         }
@@ -204,13 +187,4 @@ fn identity_first<F: NorFlash>(
     };
     let is_first = is_used(flash, sector + 1)? || !is_used(flash, before)?;
     Ok(Some(if is_first { sector } else { before }))
-}
-
-fn begins_with_identity<F: NorFlash>(
-    flash: &mut F,
-    sector: u32,
-) -> Result<Option<Identity>, Fault> {
-    let mut bytes = [0; IDENTITY_BYTES];
-    read(flash, sector * SECTOR_BYTES, &mut bytes)?;
-    Ok(parse_identity(&bytes))
 }

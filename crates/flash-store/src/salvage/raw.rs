@@ -3,32 +3,24 @@
 use embedded_storage::nor_flash::NorFlash;
 use protocol::{
     ChannelReading, Seq,
-    block::{Writer, read_channel, write_never_existed},
-    event::{EVENT_BYTES_MAX, Event},
+    block::{Writer, write_never_existed},
+    event::Event,
     limits::CHANNELS_MAX,
     run::{NUMBER_MAX, Run},
-    varint,
 };
 
 use super::{Content, Damage, Found, Scan, content_of, give, owner};
 use crate::{
+    counters,
     error::Fault,
-    journal,
+    events,
+    journal::{self, RUN_READINGS_MAX, advance, read_opening, read_reading, read_run},
     ring::{
-        entry::{Kind, entry_bytes},
+        entry::Kind,
         sector::{Identity, Opened, SECTOR_BYTES},
         walk::{Step, Walk},
     },
 };
-
-pub(super) const COUNTERS: u8 = 1;
-pub(super) const EVENTS: u8 = 2;
-pub(super) const JOURNAL: u8 = 3;
-pub(super) const RINGS: [u8; 3] = [COUNTERS, EVENTS, JOURNAL];
-
-/// Longest entries, which is what a torn write can leave.
-const COUNTER_TORN_BYTES: u32 = entry_bytes(8) as u32;
-const EVENT_TORN_BYTES: u32 = entry_bytes(EVENT_BYTES_MAX) as u32;
 
 impl Scan {
     /// Looks at the entries of a sector, behind its header where that is whole, else from its beginning.
@@ -42,15 +34,15 @@ impl Scan {
         visit: &mut dyn FnMut(&Found<'_>),
     ) -> Result<(Content, Option<Damage>), Fault> {
         let torn_bytes_max = match ring {
-            COUNTERS => COUNTER_TORN_BYTES,
-            EVENTS => EVENT_TORN_BYTES,
+            counters::RING => counters::TORN_BYTES_MAX,
+            events::RING => events::TORN_BYTES_MAX,
             _ => journal::TORN_BYTES_MAX,
         };
         let from = opened.map_or(0, Opened::entries_at);
         let walk = Walk::new(sector * SECTOR_BYTES, from, torn_bytes_max);
         let damage = match ring {
-            JOURNAL => {
-                let run = opened.and_then(opening_run);
+            journal::RING => {
+                let run = opened.and_then(read_opening).map(|(_, run)| run);
                 let mut readings = Readings {
                     sector,
                     identity,
@@ -100,19 +92,6 @@ fn entries<F: NorFlash>(
     }
 }
 
-/// Returns the run with which a sector of the journal was opened.
-fn opening_run(opened: &Opened) -> Option<Run> {
-    let (mut at, opening) = (0, opened.opening());
-    varint::read(opening, &mut at)?;
-    let run = whole_run(opening, &mut at, opened.identity.channels.into())?;
-    (run.base() == opened.base).then_some(run)
-}
-
-fn whole_run(bytes: &[u8], at: &mut usize, channels: usize) -> Option<Run> {
-    let run = Run::read(bytes, at, channels)?;
-    (*at == bytes.len()).then_some(run)
-}
-
 /// A place in a run.
 struct At {
     /// What holds for the next reading: its number, its uptime, and the registers before it.
@@ -133,15 +112,9 @@ impl At {
 
     /// Reads a reading from exactly `bytes` over the one before, and goes on behind it.
     fn take(&mut self, bytes: &[u8]) -> Option<[ChannelReading; CHANNELS_MAX]> {
-        let (mut at, mut reading) = (0, self.previous);
-        for channel in &mut reading[..self.run.registers.len()] {
-            *channel = read_channel(bytes, &mut at, channel)?;
-        }
-        (at == bytes.len() && self.run.first < NUMBER_MAX).then_some(())?;
-        let quantum_mj = self.run.params.quantum_mj();
-        for (registers, channel) in self.run.registers.iter_mut().zip(&reading) {
-            *registers = registers.advanced(channel.energy_quanta, quantum_mj);
-        }
+        let reading = read_reading(bytes, self.run.registers.len(), &self.previous)
+            .filter(|_| self.run.first < NUMBER_MAX)?;
+        advance(&mut self.run.registers, &reading, &self.run.params);
         self.run.first += 1;
         self.run.uptime_ms = self.run.uptime_ms_at(1);
         self.previous = reading;
@@ -150,7 +123,7 @@ impl At {
 }
 
 /// Readings that become one block: as many as a run of the journal holds.
-type Pending = heapless::Vec<[ChannelReading; CHANNELS_MAX], 32>;
+type Pending = heapless::Vec<[ChannelReading; CHANNELS_MAX], { RUN_READINGS_MAX as usize }>;
 
 /// The readings of a sector.
 struct Readings<'a> {
@@ -209,7 +182,7 @@ impl Readings<'_> {
 
     fn run(&mut self, payload: &[u8]) {
         self.give();
-        let run = whole_run(payload, &mut 0, self.identity.channels.into());
+        let run = read_run(payload, &mut 0, self.identity.channels.into());
         let next = self.next.unwrap_or(0);
         // Numbers only grow: what says otherwise was not written by a store.
         let Some(run) = run.filter(|run| run.base() >= next) else {

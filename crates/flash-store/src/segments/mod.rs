@@ -36,7 +36,7 @@ use crate::{
 
 pub(crate) use index::{Held, Index};
 pub(crate) use room::{FREE_BLOCKS_MIN, Loss, difference, note_of_loss};
-pub(crate) use scan::scan;
+pub(crate) use scan::{scan, stated_length};
 pub(crate) use seal::Due;
 
 /// Memory for packing and unpacking, taken once at mount: two blocks of 4 KiB, and the odds of two times three channels.

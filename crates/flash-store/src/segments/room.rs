@@ -8,7 +8,7 @@ use protocol::{
     reading::{RegisterSet, Tier},
 };
 
-use super::{Held, bounds, coarsen::Fill, load};
+use super::{Held, coarsen::Fill};
 use crate::{
     FlashStore, WriteError,
     files::{LOST, path, read_record, segments, write_record},
@@ -92,31 +92,17 @@ impl<F: NorFlash> FlashStore<F> {
     ///
     /// What is lost is noted first, so that a cut at any moment leaves the readings or the note.
     fn give_up(&mut self, oldest: &Held) -> Result<(), WriteError> {
-        let Self {
-            flash,
-            files,
-            workspace,
-            owner,
-            ..
-        } = self;
-        let segment = load(
-            files.as_mut(),
-            flash,
-            &owner.identity,
-            oldest,
-            &mut workspace.file,
-        )?;
-        let energy =
-            bounds(segment.as_ref()).map(|around| difference(&around.after, &around.before));
+        let around = self.bounds_of(oldest)?;
+        let energy = around.map(|around| difference(&around.after, &around.before));
         let loss = Loss {
             first: oldest.base,
             end: oldest.end(),
             energy: energy.unwrap_or_default(),
         };
-        let files = files.as_mut().ok_or(WriteError::Damaged)?;
+        let files = self.files.as_mut().ok_or(WriteError::Damaged)?;
         let mut note = [0; NOTE_BYTES_MAX];
         let length = loss.write(&mut note);
-        write_record(files, flash, LOST, &note[..length])?;
+        write_record(files, &mut self.flash, LOST, &note[..length])?;
         self.remove(oldest)?;
         self.index.remove_oldest();
         self.pending_loss = Some(loss);

@@ -6,6 +6,7 @@ use protocol::{
     block::{Header, write_lost},
     limits::INTERVAL_MS,
     reading::RegisterSet,
+    segment::file::Segment,
 };
 
 use super::{Bounds, Held, bounds, difference, load, scan};
@@ -26,21 +27,12 @@ impl<F: NorFlash> FlashStore<F> {
             let begin = self.index.before(from).map_or(from, |before| before.end());
             return self.read_hole(begin, held.base, buffer);
         }
-        let Self {
-            flash,
-            files,
-            owner,
-            workspace,
-            ..
-        } = self;
-        let identity = &owner.identity;
-        let segment = load(files.as_mut(), flash, identity, &held, &mut workspace.file)?;
-        match segment {
-            Some(segment) => segment
+        if let Some(segment) = self.load_segment(&held)? {
+            return segment
                 .write_block(from, buffer)
-                .map_err(|_| ReadError::BufferTooSmall),
-            None => self.read_elsewhere(from, &held, buffer),
+                .map_err(|_| ReadError::BufferTooSmall);
         }
+        self.read_elsewhere(from, &held, buffer)
     }
 
     /// Looks for another segment with the number where the one that should have it cannot be read: a directory that was
@@ -132,6 +124,11 @@ impl<F: NorFlash> FlashStore<F> {
 
     /// Returns the registers around a segment, `None` where it cannot be read.
     pub(crate) fn bounds_of(&mut self, held: &Held) -> Result<Option<Bounds>, Fault> {
+        Ok(bounds(self.load_segment(held)?.as_ref()))
+    }
+
+    /// Reads a segment into the workspace; `None` where it cannot be read.
+    pub(crate) fn load_segment(&mut self, held: &Held) -> Result<Option<Segment<'_>>, Fault> {
         let Self {
             flash,
             files,
@@ -140,7 +137,6 @@ impl<F: NorFlash> FlashStore<F> {
             ..
         } = self;
         let file = &mut workspace.file;
-        let segment = load(files.as_mut(), flash, &owner.identity, held, file)?;
-        Ok(bounds(segment.as_ref()))
+        load(files.as_mut(), flash, &owner.identity, held, file)
     }
 }

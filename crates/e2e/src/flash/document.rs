@@ -35,7 +35,9 @@ store works.
 - **Time** is that of the model: 45 ms an erase, 0.03 to 0.7 ms a page, typical of a W25Q32JV.
 - **Full** is a store that would have to merge its first readings into minutes next.
 - **OFMon's way** is a record of 30 bytes appended to a file of LittleFS, which is opened and closed each time, in files of
-  one block, on the same model; only how often it writes is its own or ours.
+  one block, on the same model; only how often it writes is its own or ours. No append is called: each record is measured as
+  a read of the whole file and a replacement of it. LittleFS appends to a file of one block by copying, which is the same
+  work: a fresh block is erased, what was there and what is new is programmed, and the directory is committed.
 ";
 
 /// Writes `flash.md` and `images/flash-*.svg` into a directory.

@@ -239,13 +239,7 @@ impl<F: NorFlash> FlashStore<F> {
         };
         let safe = self.counters.acknowledged.max(self.index.end());
         let appended = self.journal.append(&mut self.flash, reading, safe)?;
-        if let Some((first, count)) = appended.lost {
-            let energy = RegisterSet::new();
-            let what = What::Lost {
-                first,
-                count,
-                energy,
-            };
+        if let Some(what) = appended.lost {
             // The reading is there; what is not logged is told by the numbers all the same.
             let _ = self.event_append(self.counters.boot, uptime_ms, what);
         }

@@ -8,6 +8,7 @@ mod unsealed;
 use embedded_storage::nor_flash::NorFlash;
 use protocol::{
     ChannelReading, Registers, Seq,
+    event::What,
     limits::CHANNELS_MAX,
     reading::RegisterSet,
     run::{NUMBER_MAX, RUN_BYTES_MAX, Run, RunParams},
@@ -22,6 +23,7 @@ use crate::{
         entry::Kind,
         sector::{self, Identity, SECTOR_BYTES},
     },
+    segments::difference,
 };
 use cursor::{Cursor, Item};
 use reading::{Previous, READING_BYTES_MAX, READING_ENTRY_BYTES_MIN, write_reading};
@@ -39,11 +41,11 @@ const OPENING_BYTES_MAX: usize = 10 + RUN_BYTES_MAX;
 const _: () = assert!(OPENING_BYTES_MAX <= sector::OPENING_BYTES_MAX);
 
 /// A reading is on flash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Appended {
     pub(crate) seq: Seq,
     /// What had to go, for this one or since the last one was appended, although nobody and no segment holds it.
-    pub(crate) lost: Option<(Seq, u64)>,
+    pub(crate) lost: Option<What>,
 }
 
 /// A reading that is to be appended, and who measured when.
@@ -230,43 +232,74 @@ impl Journal {
             return Err(AppendError::OutOfRange);
         }
         let seq = Seq(self.next);
-        let written = self.write(flash, &reading);
+        let first = self.told_oldest.max(safe);
+        let written = self.write(flash, &reading, first);
         // Where the flash failed the energy still counts: the next run tells it, and the number is served as lost.
         advance(&mut self.registers, reading.channels, &reading.params);
         self.next += 1;
         self.skipped = 0;
-        match written {
-            Ok(count) => self.run = Some(follow(&reading, count)),
+        let before = match written {
+            Ok((count, before)) => {
+                self.run = Some(follow(&reading, count));
+                before
+            }
             Err(fault) => {
                 self.run = None;
                 return Err(fault.into());
             }
-        }
-        let first = self.told_oldest.max(safe);
+        };
         self.told_oldest = self.told_oldest.max(self.oldest);
-        let lost = (first < self.oldest).then(|| (Seq(first), self.oldest - first));
+        let energy = before.and_then(|before| {
+            let after = self.oldest_registers(flash).ok()?;
+            Some(difference(&after, &before))
+        });
+        let lost = (first < self.oldest).then(|| What::Lost {
+            first: Seq(first),
+            count: self.oldest - first,
+            energy: energy.unwrap_or_default(),
+        });
         Ok(Appended { seq, lost })
     }
 
-    /// Writes a reading, behind a new run where it does not continue the open one; returns its place in its run.
+    /// Returns the registers before number `first` where it lies in the sector that opening the next one erases.
+    fn doomed_registers<F: NorFlash>(&self, flash: &mut F, first: u64) -> Option<RegisterSet> {
+        // Mostly it lies far behind that sector, and nothing needs to be read.
+        if first >= self.oldest + SECTOR_READINGS_MAX {
+            return None;
+        }
+        let doomed = self.ring.doomed(flash).ok()??;
+        let mut cursor = Cursor::new(&self.ring, &doomed)?;
+        while cursor.next < first {
+            match cursor.next_item(flash).ok()? {
+                Item::Reading => {}
+                Item::Run(run) => cursor.begin(run),
+                Item::End(_) => return None,
+            }
+        }
+        (cursor.run.base() <= first).then_some(cursor.registers)
+    }
+
+    /// Writes a reading, behind a new run where it does not continue the open one; returns its place in its run and, where
+    /// number `first` had to go for it, the registers before that.
     fn write<F: NorFlash>(
         &mut self,
         flash: &mut F,
         reading: &NewReading<'_>,
-    ) -> Result<u32, Fault> {
+        first: u64,
+    ) -> Result<(u32, Option<RegisterSet>), Fault> {
         let mut payload = [0; READING_BYTES_MAX];
         if let Some(open) = self.run.filter(|open| open.takes(reading)) {
             let length = write_reading(&mut payload, reading.channels, &open.previous);
             if self.ring.fits(&[length]) {
                 self.ring.append(flash, Kind::Reading, &payload[..length])?;
-                return Ok(open.count + 1);
+                return Ok((open.count + 1, None));
             }
         }
         let nothing_before = [ChannelReading::default(); CHANNELS_MAX];
         let length = write_reading(&mut payload, reading.channels, &nothing_before);
-        self.begin_run(flash, reading, length)?;
+        let before = self.begin_run(flash, reading, length, first)?;
         self.ring.append(flash, Kind::Reading, &payload[..length])?;
-        Ok(1)
+        Ok((1, before))
     }
 
     /// Writes a run, in the head where it and the first reading fit, else as the opening of a new sector.
@@ -275,7 +308,8 @@ impl Journal {
         flash: &mut F,
         reading: &NewReading<'_>,
         reading_bytes: usize,
-    ) -> Result<(), Fault> {
+        first: u64,
+    ) -> Result<Option<RegisterSet>, Fault> {
         let run = Run {
             first: self.next,
             skipped: self.skipped,
@@ -295,12 +329,13 @@ impl Journal {
             return self
                 .ring
                 .append(flash, Kind::Run, &opening[run_at..end])
-                .map(drop);
+                .map(|_| None);
         }
+        let before = self.doomed_registers(flash, first);
         let opened = self.ring.open(flash, run.base(), &opening[..end]);
         // Also where it failed: the sector that was to be overwritten may be gone.
         self.oldest = self.oldest_held(flash)?;
-        opened
+        opened.map(|()| before)
     }
 }
 

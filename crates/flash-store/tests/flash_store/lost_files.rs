@@ -2,10 +2,11 @@
 
 use flash_store::{ConfigError, FlashStore};
 use nor_model::{Nor, SECTOR_BYTES};
+use protocol::{Registers, event::What};
 
 use crate::{
     damage::{FILES, SECTORS, cost, lived},
-    truth::{Served, Shared, mount, serve},
+    truth::{PARAMS, Served, Shared, events, mount, serve, wild_channel},
 };
 
 #[test]
@@ -23,13 +24,11 @@ fn without_the_superblock_segments_are_found_the_journal_goes_on_and_files_are_l
     let channels = truth.readings.last().unwrap().channels.clone();
     for turn in 0..3_000 {
         store
-            .append(&crate::truth::PARAMS, (turn + 1) * 10_000, &channels)
+            .append(&PARAMS, (turn + 1) * 10_000, &channels)
             .unwrap();
         let _ = store.maintain();
     }
-    store
-        .event_append(1, 1, protocol::event::What::SetUp)
-        .unwrap();
+    store.event_append(1, 1, What::SetUp).unwrap();
     let served = serve(&mut store);
     let newest = served.range(store.next().0 - 1_000..).map(|each| each.1);
     assert!(
@@ -44,6 +43,51 @@ fn without_the_superblock_segments_are_found_the_journal_goes_on_and_files_are_l
         "nothing is written to the files"
     );
     assert!(!mount(Nor::from_bytes(bytes)).has_files());
+}
+
+#[test]
+fn what_the_journal_gives_up_without_files_is_told_with_its_energy() {
+    let (image, _) = lived();
+    let mut bytes = image.bytes();
+    bytes[FILES * SECTOR_BYTES..(FILES + 2) * SECTOR_BYTES].fill(0xa5);
+    let mut store = mount(Nor::from_bytes(bytes));
+    assert!(!store.has_files());
+    let logged = store.next_event();
+    // What is behind this is in the middle of a sector, and no collector comes again.
+    let collected = store.next();
+    store.acknowledge(collected).unwrap();
+    let mut registers = vec![store.registers()];
+    for turn in 0..6_000 {
+        let uptime_ms = (turn + 1) * 10_000 + turn / 7;
+        store
+            .append(&PARAMS, uptime_ms, &[wild_channel(turn, 0)])
+            .unwrap();
+        registers.push(store.registers());
+        if turn % 500 == 0 {
+            store = mount(store.into_flash());
+        }
+    }
+    let before = |number: u64| registers[(number - collected.0) as usize][0];
+    let (mut end, mut losses) = (collected, 0);
+    for event in events(&mut store).range(logged..).map(|each| each.1) {
+        let What::Lost {
+            first,
+            count,
+            energy,
+        } = &event.what
+        else {
+            panic!("{event:?}");
+        };
+        assert_eq!(*first, end, "losses follow one another");
+        end.0 += count;
+        let lost = Registers {
+            import_mj: before(end.0).import_mj - before(first.0).import_mj,
+            export_mj: before(end.0).export_mj - before(first.0).export_mj,
+        };
+        assert_eq!(energy[..], [lost], "{event:?}");
+        losses += 1;
+    }
+    assert!(losses > 20, "{losses}");
 }
 
 #[test]

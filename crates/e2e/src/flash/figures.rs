@@ -19,8 +19,10 @@ use crate::report::rounded;
 const FIELD_BYTES: f64 = 18.0;
 /// Records a day of OFMon, which keeps averages of an hour.
 const OFMON_RECORDS_A_DAY: f64 = 24.0;
+/// A quantum, 10 J.
+const QUANTUM_KWH: f64 = 10.0 / 3.6e6;
 /// Entry of the index of segments and of event files, in bytes.
-const INDEX_ENTRY_BYTES: usize = 24;
+const INDEX_ENTRY_BYTES: usize = 16;
 const EVENT_FILE_ENTRY_BYTES: usize = 16;
 /// One block in so many may hold events.
 const BLOCKS_PER_EVENT_FILE: usize = 10;
@@ -281,10 +283,10 @@ fn years(findings: &Findings) -> Vec<Figure> {
             None,
         ),
         Figure::new(
-            "two_year_20_cuts_energy_error_quanta",
-            "energy against the registers, in quanta",
-            rounded(cut.energy_error_quanta, 3),
-            AtMost(1.0),
+            "two_year_20_cuts_untimed_kwh",
+            "energy in kWh that only the registers before the oldest reading tell, worst of import and export",
+            rounded(cut.energy_error_quanta * QUANTUM_KWH, 1),
+            None,
         ),
         Figure::new(
             "two_year_20_cuts_lost_readings",

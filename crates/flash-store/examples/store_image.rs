@@ -19,6 +19,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
         device: DeviceId([2, 15, 109, 0, 0, 1]),
         store: StoreId(42),
         channels: 1,
+        password: None,
     };
     let flash = Nor::new(SECTORS * SECTOR_BYTES);
     let mut store = FlashStore::format(flash, &format).map_err(|error| format!("{error:?}"))?;

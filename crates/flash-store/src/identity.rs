@@ -5,7 +5,12 @@
 //! copy before another one is written.
 
 use embedded_storage::nor_flash::NorFlash;
-use protocol::{DeviceId, StoreId, block::CRC, limits::CHANNELS_MAX};
+use protocol::{
+    DeviceId, StoreId,
+    access_point::{PASSWORD_BYTES, Password},
+    block::CRC,
+    limits::CHANNELS_MAX,
+};
 
 use crate::{
     Layout, MountError,
@@ -27,9 +32,6 @@ const CUT_BYTES: u32 = READY_AT + 4;
 /// Bytes read at once when a whole sector is looked at.
 const CHUNK_BYTES: usize = 64;
 
-/// Length of the access-point password in bytes.
-pub(crate) const PASSWORD_BYTES: usize = 16;
-
 /// Whose store it is, and where its counting began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
@@ -38,8 +40,8 @@ pub(crate) struct Owner {
     pub(crate) first: u64,
     /// Number of the boot before the first.
     pub(crate) boot: u32,
-    /// Access-point password, zeros where none was made.
-    pub(crate) password: [u8; PASSWORD_BYTES],
+    /// Access-point password, `None` where none was made.
+    pub(crate) password: Option<Password>,
 }
 
 /// An owner, and the copy that has to be written anew.
@@ -60,7 +62,9 @@ impl Owner {
         bytes[16..22].copy_from_slice(&self.identity.device.0);
         bytes[24..32].copy_from_slice(&self.first.to_le_bytes());
         bytes[32..36].copy_from_slice(&self.boot.to_le_bytes());
-        bytes[40..56].copy_from_slice(&self.password);
+        if let Some(password) = &self.password {
+            bytes[40..56].copy_from_slice(password.bytes());
+        }
         let crc = CRC.checksum(&bytes[..BODY_BYTES]);
         bytes[BODY_BYTES..].copy_from_slice(&crc.to_le_bytes());
         bytes
@@ -84,9 +88,40 @@ impl Owner {
             },
             first: u64::from_le_bytes(body[24..32].try_into().expect("eight bytes")),
             boot: u32::from_le_bytes(body[32..36].try_into().expect("four bytes")),
-            password: body[40..56].try_into().expect("sixteen bytes"),
+            password: Password::from_bytes(
+                <[u8; PASSWORD_BYTES]>::try_from(&body[40..56]).expect("sixteen bytes"),
+            ),
         })
     }
+}
+
+/// What a flash says of its meter, mounted or not, and also where formatting was cut short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The meter.
+    pub device: DeviceId,
+    /// The history that lies there, or was to lie there.
+    pub store: StoreId,
+    /// Channels of each reading, 1 to 3.
+    pub channels: u8,
+    /// Access-point password, `None` where none was made.
+    pub password: Option<Password>,
+}
+
+/// Reads what a flash says of its meter; `None` where no copy of that can be read. Nothing is written.
+///
+/// # Errors
+/// When the flash fails.
+pub fn kept<F: NorFlash>(flash: &mut F) -> Result<Option<Kept>, Fault> {
+    let copies = [load(flash, 0)?, load(flash, 1)?];
+    let ready = (copies.iter().flatten()).find(|(_, is_ready)| *is_ready);
+    let found = ready.or(copies.iter().flatten().next());
+    Ok(found.map(|(owner, _)| Kept {
+        device: owner.identity.device,
+        store: owner.identity.store,
+        channels: owner.identity.channels,
+        password: owner.password,
+    }))
 }
 
 /// Begins formatting: whatever lay on the flash is no store any more.

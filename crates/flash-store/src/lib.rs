@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `ring` | sectors that are opened in turn and take entries with checksums |
 //! | `identity` | whose store it is |
+//! | `formatting` | making an empty store |
 //! | `counters`, `events`, `journal` | the three rings |
 //! | `files` | names of the files and small records in them |
 //! | `segments` | packing, finding, serving, merging and giving up segments |
@@ -26,6 +27,7 @@ mod counters;
 mod error;
 mod events;
 mod files;
+mod formatting;
 mod identity;
 mod journal;
 mod layout;
@@ -37,7 +39,9 @@ mod settings;
 mod store;
 
 pub use error::{AppendError, ConfigError, FormatError, MountError, ReadError, WriteError};
+pub use formatting::Format;
+pub use identity::{Kept, kept};
 pub use layout::Layout;
 pub use protocol::run::RunParams;
 pub use settings::CONFIG_BYTES_MAX;
-pub use store::{FlashStore, Format};
+pub use store::FlashStore;

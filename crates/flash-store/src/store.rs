@@ -6,39 +6,24 @@ use embedded_storage::nor_flash::NorFlash;
 use littlefs::Littlefs;
 use protocol::{
     ChannelReading, DeviceId, Seq, StoreId,
+    access_point::Password,
     event::{EVENT_BYTES_MAX, Event, What},
-    limits::CHANNELS_MAX,
     reading::{RegisterSet, Tier},
     run::RunParams,
 };
 
 use crate::{
-    AppendError, FormatError, Layout, MountError, ReadError, WriteError,
+    AppendError, Layout, MountError, ReadError, WriteError,
     archive::Archive,
     counters::Counters,
     error::Fault,
     events::Events,
-    files::{EVENTS, segments},
-    identity::{self, Owner, PASSWORD_BYTES, erase_used},
+    identity::{self, Owner},
     journal::{Journal, NewReading},
-    mount::{Parts, Places, region},
-    ring::{
-        Ring,
-        sector::{Identity, SECTOR_BYTES},
-    },
+    mount::Parts,
+    ring::sector::SECTOR_BYTES,
     segments::{Due, Index, Loss, Workspace},
 };
-
-/// What a fresh store is to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Format {
-    /// The meter.
-    pub device: DeviceId,
-    /// A fresh random number: this history is no other.
-    pub store: StoreId,
-    /// Channels of each reading, 1 to 3.
-    pub channels: u8,
-}
 
 /// Everything that a meter keeps.
 pub struct FlashStore<F: NorFlash> {
@@ -63,57 +48,6 @@ pub struct FlashStore<F: NorFlash> {
 }
 
 impl<F: NorFlash> FlashStore<F> {
-    /// Erases the flash and makes an empty store on it.
-    ///
-    /// # Errors
-    /// [`FormatError`]; what lay there is then gone, and the flash is as unformatted.
-    pub fn format(mut flash: F, format: &Format) -> Result<Self, FormatError> {
-        let layout = Layout::of(&flash).ok_or(FormatError::Geometry)?;
-        if !(1..=CHANNELS_MAX).contains(&format.channels.into()) {
-            return Err(FormatError::Channels);
-        }
-        let identity = Identity {
-            device: format.device,
-            store: format.store,
-            channels: format.channels,
-            sectors: layout.total_sectors() as u16,
-        };
-        let owner = Owner {
-            identity,
-            first: 0,
-            boot: 0,
-            password: [0; PASSWORD_BYTES],
-        };
-        identity::begin(&mut flash, &owner)?;
-        for sector in layout.first_counter_sector()..layout.total_sectors() {
-            erase_used(&mut flash, sector)?;
-        }
-        let mut files = Littlefs::format(&mut flash, region(&layout))?;
-        for tier in Tier::ALL {
-            files.make_dir(&mut flash, segments(tier))?;
-        }
-        files.make_dir(&mut flash, EVENTS)?;
-        identity::complete(&mut flash)?;
-        let places = Places::of(&layout);
-        let journal = Ring::empty(places.journal, identity);
-        Ok(Self {
-            counters: Counters::empty(places.counters, identity, owner.boot),
-            events: Events::empty(Ring::empty(places.events, identity)),
-            journal: Journal::empty(journal, identity.channels, owner.first),
-            files: Some(files),
-            index: Index::with_capacity(layout.file_sectors as usize),
-            archive: Archive::default(),
-            due: Due::after(owner.first, identity.channels),
-            pending_loss: None,
-            uptime_ms: 0,
-            workspace: Box::new(Workspace::new()),
-            damaged_copy: None,
-            owner,
-            layout,
-            flash,
-        })
-    }
-
     /// Opens the store that lies on a flash; writes nothing and never formats.
     ///
     /// # Errors
@@ -135,6 +69,12 @@ impl<F: NorFlash> FlashStore<F> {
     #[must_use]
     pub fn store_id(&self) -> StoreId {
         self.owner.identity.store
+    }
+
+    /// Returns the password of the access point, `None` where none was made.
+    #[must_use]
+    pub fn password(&self) -> Option<&Password> {
+        self.owner.password.as_ref()
     }
 
     /// Returns how the flash is divided.

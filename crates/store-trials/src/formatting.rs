@@ -15,6 +15,7 @@ const FRESH: Format = Format {
     device: DEVICE,
     store: StoreId(99),
     channels: 1,
+    password: None,
 };
 
 /// What is formatted.

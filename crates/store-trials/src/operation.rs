@@ -155,6 +155,7 @@ pub fn format_store(nor: Nor, channels: u8) -> FlashStore<Nor> {
         device: DEVICE,
         store: STORE,
         channels,
+        password: None,
     };
     FlashStore::format(nor, &format).expect("a sound flash can be formatted")
 }

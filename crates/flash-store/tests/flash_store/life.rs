@@ -71,6 +71,7 @@ impl Life {
             device: DeviceId([1, 2, 3, 4, 5, 6]),
             store: StoreId(77),
             channels,
+            password: None,
         };
         let nor = Nor::new(sectors * SECTOR_BYTES);
         let mut store = FlashStore::format(nor, &format).unwrap();

@@ -1,11 +1,11 @@
 //! What a store refuses, and what it does not take for a store.
 
 use flash_store::{
-    AppendError, ConfigError, FlashStore, Format, FormatError, Layout, MountError, RunParams,
-    WriteError,
+    AppendError, ConfigError, FlashStore, Format, FormatError, Kept, Layout, MountError, RunParams,
+    WriteError, kept,
 };
 use nor_model::{Nor, SECTOR_BYTES, Torn};
-use protocol::{ChannelReading, Seq};
+use protocol::{ChannelReading, Seq, StoreId, access_point::Password};
 
 use crate::{
     behaviour::apply,
@@ -58,6 +58,7 @@ fn formatting_that_was_cut_leaves_nothing_to_mount_or_a_whole_store() {
         device: DEVICE,
         store: protocol::StoreId(7),
         channels: 2,
+        password: None,
     };
     let mut formatted = 0;
     for operation in 0.. {
@@ -91,12 +92,63 @@ fn formatting_that_was_cut_leaves_nothing_to_mount_or_a_whole_store() {
 }
 
 #[test]
+fn a_password_survives_every_cut_of_abandoning_a_store() {
+    let password = Password::from_random(*b"ten bytes!");
+    let format = |password| Format {
+        device: DEVICE,
+        store: STORE,
+        channels: 1,
+        password,
+    };
+    let blank = Nor::new(CAPACITY_BYTES);
+    assert_eq!(kept(&mut blank.snapshot()), Ok(None));
+    let store = FlashStore::mount_or_format(blank, &format(Some(password))).unwrap();
+    assert_eq!(store.password(), Some(&password));
+    let mut used = store.into_flash();
+    let fresh = StoreId(99);
+    let expected = |store| Kept {
+        device: DEVICE,
+        store,
+        channels: 1,
+        password: Some(password),
+    };
+    assert_eq!(kept(&mut used), Ok(Some(expected(STORE))));
+    let mut abandoned = 0;
+    for operation in 0.. {
+        for (kind, torn) in (0..).zip(Torn::ALL) {
+            let mut nor = used.snapshot();
+            nor.cut_at(operation, torn, operation << 2 | kind);
+            let flash = Shared::new(nor);
+            let store = FlashStore::mount(flash.clone()).map_err(|(error, _)| error);
+            let mut done = store.unwrap().abandon(fresh).is_ok();
+            if done {
+                // What a chip does at its next start.
+                done = FlashStore::mount_or_format(flash.clone(), &format(None)).is_ok();
+            }
+            let found = kept(&mut flash.copy()).unwrap().expect("a copy is whole");
+            assert_eq!(found, expected(found.store), "{operation} {torn:?}");
+            let store = FlashStore::mount_or_format(flash.copy(), &format(None)).unwrap();
+            assert_eq!(store.password(), Some(&password));
+            assert!([STORE, fresh].contains(&store.store_id()));
+            abandoned += usize::from(store.store_id() == fresh);
+            if done {
+                assert_eq!(store.store_id(), fresh);
+                assert_eq!((store.next().0, store.boot()), (0, 0));
+                assert!(operation > 20 && abandoned > 60);
+                return;
+            }
+        }
+    }
+}
+
+#[test]
 fn formatting_refuses_what_does_not_do() {
     let format = |capacity, channels| {
         let format = Format {
             device: DEVICE,
             store: STORE,
             channels,
+            password: None,
         };
         FlashStore::format(Nor::new(capacity), &format).map(drop)
     };

@@ -78,6 +78,7 @@ fn filled(owner: Owner, sectors: usize, readings: u64) -> Vec<u8> {
         device: owner.device,
         store: owner.store,
         channels: 1,
+        password: None,
     };
     let mut store = FlashStore::format(Nor::new(sectors * SECTOR_BYTES), &format).unwrap();
     store.config_write(TOKEN).unwrap();

@@ -28,6 +28,7 @@ pub fn live<F: NorFlash>(flash: F) -> Result<u64, Stopped> {
                 device: DeviceId([2, 15, 109, 0, 0, 1]),
                 store: StoreId(0x0123_4567_89ab_cdef),
                 channels: 1,
+                password: None,
             };
             FlashStore::format(flash, &format).map_err(|_| Stopped)?
         }

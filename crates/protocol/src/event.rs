@@ -12,13 +12,19 @@
 //! | 4 | configuration changed | version |
 //! | 5 | storage fault | – |
 //! | 6 | calibrated | version, UTC in ms (signed), channels *n*, then *n* times nV a code, nA a code, skew in ns (signed), noise in nA, no-load limit in mW |
+//! | 7 | firmware taken | version: length and bytes |
+//! | 8 | firmware confirmed | version: length and bytes |
+//! | 9 | firmware left | version: length and bytes |
+//! | 10 | settings forgotten | – |
+//!
+//! Reasons of a start: 0 power on, 1 software, 2 watchdog, 3 brownout, 4 unknown, 5 panic, 6 stack overflow.
 
-use heapless::Vec;
+use heapless::{String, Vec};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     identity::Seq,
-    limits::CHANNELS_MAX,
+    limits::{CHANNELS_MAX, VERSION_BYTES_MAX},
     messages::ChannelCalibration,
     reading::{RegisterSet, Registers},
     varint::{read, read_signed, write, write_signed},
@@ -33,7 +39,7 @@ pub const EVENT_BYTES_MAX: usize = {
     // Version, date and number of channels; four words and the no-load limit of each.
     let channel = 4 * U32_BYTES_MAX + U16_BYTES_MAX;
     let calibrated = U16_BYTES_MAX + U64_BYTES_MAX + 1 + CHANNELS_MAX * channel;
-    // All other kinds have two fields.
+    // All other kinds have two fields, or a version of 25 bytes.
     head + if lost > calibrated { lost } else { calibrated }
 };
 /// Bytes that an event takes in JSON without white space at the most.
@@ -46,6 +52,9 @@ const U64_BYTES_MAX: usize = 10;
 
 /// Scale of one channel, as where a meter is calibrated.
 pub type ChannelScale = ChannelCalibration;
+
+/// Version of a firmware as text, in ASCII.
+pub type Version = String<VERSION_BYTES_MAX>;
 
 /// Why a meter started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +70,10 @@ pub enum ResetReason {
     Brownout,
     /// The hardware does not say.
     Unknown,
+    /// The firmware found a fault in itself.
+    Panic,
+    /// The stack was full.
+    StackOverflow,
 }
 
 /// One entry of the log.
@@ -122,6 +135,23 @@ pub enum What {
         /// One entry a channel; empty for the scale of the parts where that is not known.
         channels: Vec<ChannelScale, CHANNELS_MAX>,
     },
+    /// An update was written, and the meter starts into it.
+    FirmwareTaken {
+        /// Version of the update.
+        version: Version,
+    },
+    /// Firmware that was on trial works: the meter stays with it.
+    FirmwareConfirmed {
+        /// Version that runs.
+        version: Version,
+    },
+    /// Firmware that did not confirm itself was left for the one before.
+    FirmwareLeft {
+        /// Version that was left; empty where it is not known.
+        version: Version,
+    },
+    /// Token, name and interval were forgotten, as the button asked; the readings are kept.
+    SettingsForgotten,
 }
 
 /// The bytes are no event.
@@ -191,6 +221,10 @@ impl Event {
                     .iter()
                     .try_for_each(|channel| write_scale(to, at, channel))
             }
+            What::FirmwareTaken { version } => write_version(to, at, 7, version),
+            What::FirmwareConfirmed { version } => write_version(to, at, 8, version),
+            What::FirmwareLeft { version } => write_version(to, at, 9, version),
+            What::SettingsForgotten => write(to, at, 10),
         }
     }
 
@@ -213,14 +247,7 @@ impl Event {
             uptime_ms: read(from, at)?,
             what: match read(from, at)? {
                 0 => What::Started {
-                    reason: match read(from, at)? {
-                        0 => ResetReason::PowerOn,
-                        1 => ResetReason::Software,
-                        2 => ResetReason::Watchdog,
-                        3 => ResetReason::Brownout,
-                        4 => ResetReason::Unknown,
-                        _ => return None,
-                    },
+                    reason: read_reason(from, at)?,
                     next: Seq(read(from, at)?),
                 },
                 1 => What::Anchor {
@@ -242,10 +269,53 @@ impl Event {
                     utc_ms: read_signed(from, at)?,
                     channels: read_each(from, at, read_scale)?,
                 },
+                7 => What::FirmwareTaken {
+                    version: read_version(from, at)?,
+                },
+                8 => What::FirmwareConfirmed {
+                    version: read_version(from, at)?,
+                },
+                9 => What::FirmwareLeft {
+                    version: read_version(from, at)?,
+                },
+                10 => What::SettingsForgotten,
                 _ => return None,
             },
         })
     }
+}
+
+fn read_reason(from: &[u8], at: &mut usize) -> Option<ResetReason> {
+    Some(match read(from, at)? {
+        0 => ResetReason::PowerOn,
+        1 => ResetReason::Software,
+        2 => ResetReason::Watchdog,
+        3 => ResetReason::Brownout,
+        4 => ResetReason::Unknown,
+        5 => ResetReason::Panic,
+        6 => ResetReason::StackOverflow,
+        _ => return None,
+    })
+}
+
+fn write_version(to: &mut [u8], at: &mut usize, kind: u64, version: &Version) -> Option<()> {
+    write(to, at, kind)?;
+    write(to, at, version.len() as u64)?;
+    to.get_mut(*at..)?
+        .get_mut(..version.len())?
+        .copy_from_slice(version.as_bytes());
+    *at += version.len();
+    Some(())
+}
+
+fn read_version(from: &[u8], at: &mut usize) -> Option<Version> {
+    let length = usize::try_from(read(from, at)?).ok()?;
+    let bytes = from.get(*at..)?.get(..length)?;
+    *at += length;
+    if !bytes.iter().all(u8::is_ascii_graphic) {
+        return None;
+    }
+    core::str::from_utf8(bytes).ok()?.try_into().ok()
 }
 
 /// Reads a number of channels and as many entries.

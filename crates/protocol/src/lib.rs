@@ -11,6 +11,8 @@
 //! | [`frame`] | blocks in an authenticated stream |
 //! | [`event`] | starts, anchors, losses, changes: the numbered event log |
 //! | [`authentication`] | keys, request and answer MACs |
+//! | [`firmware`] | the header of an update, versions |
+//! | [`access_point`] | name and password of a meter's own Wi-Fi |
 //! | [`messages`] | the JSON of the device API |
 //! | [`limits`] | every bound that both sides hold |
 //! | [`varint`] | variable-length integers, as in blocks, events and on flash |
@@ -19,9 +21,11 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod access_point;
 pub mod authentication;
 pub mod block;
 pub mod event;
+pub mod firmware;
 pub mod frame;
 pub mod identity;
 pub mod limits;

@@ -18,3 +18,7 @@ pub const EVENTS_PER_ANSWER: usize = 16;
 pub const NONCE_VALID_MS: u64 = 5 * 60 * 1000;
 /// Shortest and longest reading interval, in milliseconds.
 pub const INTERVAL_MS: core::ops::RangeInclusive<u32> = 1_000..=900_000;
+/// Longest version of a firmware in bytes of ASCII.
+pub const VERSION_BYTES_MAX: usize = 24;
+/// Longest app image that a meter takes, in bytes.
+pub const IMAGE_BYTES_MAX: usize = 900 * 1024;

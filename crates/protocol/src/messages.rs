@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     authentication::Nonce,
-    event::Event,
+    event::{Event, Version},
+    firmware,
     identity::{DeviceId, Seq, StoreId},
     limits::{CHANNELS_MAX, EVENTS_PER_ANSWER, NAME_BYTES_MAX, TOKEN_BYTES_MAX},
 };
@@ -30,7 +31,10 @@ pub struct Info {
     /// Always `ofmon`.
     pub product: String<16>,
     /// Version of the firmware.
-    pub firmware: String<24>,
+    pub firmware: Version,
+    /// Chip that it runs on, such as `esp32c3`: an update must be for it.
+    #[serde(default)]
+    pub chip: firmware::Name,
     /// Version of the device API.
     pub api: u16,
     /// The history that `oldest` and `next` count.
@@ -189,6 +193,31 @@ pub struct Health {
     pub flash_total_bytes: u32,
     /// Coverage of the last reading, 0 to 1000.
     pub coverage_permille: u16,
+    /// Starts of the chip since its log of starts was erased, also those in which no store was mounted.
+    #[serde(default)]
+    pub starts: u32,
+    /// Whether the firmware is confirmed; else it is on trial.
+    #[serde(default)]
+    pub firmware_confirmed: bool,
+    /// Pairs of samples of each channel that were not taken in time.
+    #[serde(default)]
+    pub samples_lost: u32,
+    /// Longest time in µs that a write to the flash kept the code from running.
+    #[serde(default)]
+    pub flash_stop_us: u32,
+    /// Bytes of the stack that were never used; `None` where that is not known.
+    #[serde(default)]
+    pub stack_free_bytes: Option<u32>,
+    /// Lowest number of free bytes that the heap had; `None` where that is not known.
+    #[serde(default)]
+    pub heap_free_bytes: Option<u32>,
+}
+
+/// The answer to `POST /api/v1/firmware`, whose body is an `.ofmon` file: the meter then restarts into the update.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Updated {
+    /// Version of the update.
+    pub version: Version,
 }
 
 /// `POST /api/v1/calibrate`: begins a step of a calibration, or takes the last one back.

@@ -4,7 +4,8 @@ use proptest::{collection::vec, prelude::*};
 use protocol::{
     Registers, Seq,
     event::{
-        ChannelScale, EVENT_BYTES_MAX, EVENT_JSON_BYTES_MAX, Event, NotAnEvent, ResetReason, What,
+        ChannelScale, EVENT_BYTES_MAX, EVENT_JSON_BYTES_MAX, Event, NotAnEvent, ResetReason,
+        Version, What,
     },
     reading::RegisterSet,
 };
@@ -34,6 +35,10 @@ fn any_registers() -> impl Strategy<Value = Registers> {
     })
 }
 
+fn any_version() -> impl Strategy<Value = Version> {
+    "[!-~]{0,24}".prop_map(|version| version.as_str().try_into().unwrap())
+}
+
 fn any_event() -> impl Strategy<Value = Event> {
     let reason = prop_oneof![
         Just(ResetReason::PowerOn),
@@ -41,6 +46,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(ResetReason::Watchdog),
         Just(ResetReason::Brownout),
         Just(ResetReason::Unknown),
+        Just(ResetReason::Panic),
+        Just(ResetReason::StackOverflow),
     ];
     let what = prop_oneof![
         (reason, any::<u64>()).prop_map(|(reason, next)| What::Started {
@@ -68,6 +75,10 @@ fn any_event() -> impl Strategy<Value = Event> {
             }
         ),
         Just(What::StorageFault),
+        any_version().prop_map(|version| What::FirmwareTaken { version }),
+        any_version().prop_map(|version| What::FirmwareConfirmed { version }),
+        any_version().prop_map(|version| What::FirmwareLeft { version }),
+        Just(What::SettingsForgotten),
     ];
     (any::<u64>(), any::<u32>(), any::<u64>(), what).prop_map(|(number, boot, uptime_ms, what)| {
         Event {
@@ -80,7 +91,7 @@ fn any_event() -> impl Strategy<Value = Event> {
 }
 
 /// The longest event of each kind.
-fn longest_events() -> [Event; 7] {
+fn longest_events() -> [Event; 11] {
     let registers = Registers {
         import_mj: u64::MAX,
         export_mj: u64::MAX,
@@ -92,9 +103,19 @@ fn longest_events() -> [Event; 7] {
         current_noise_na: u32::MAX,
         no_load_mw: u16::MAX,
     };
+    // Quotes and backslashes are longer in JSON.
+    let version: Version = "\"\\".repeat(12).as_str().try_into().unwrap();
     [
+        What::FirmwareTaken {
+            version: version.clone(),
+        },
+        What::FirmwareConfirmed {
+            version: version.clone(),
+        },
+        What::FirmwareLeft { version },
+        What::SettingsForgotten,
         What::Started {
-            reason: ResetReason::Brownout,
+            reason: ResetReason::StackOverflow,
             next: Seq(u64::MAX),
         },
         What::Anchor {
@@ -138,7 +159,7 @@ proptest! {
     }
 
     #[test]
-    fn bytes_that_are_an_event_are_its_only_ones(bytes in vec(any::<u8>(), 0..40), kind in 0..8u8) {
+    fn bytes_that_are_an_event_are_its_only_ones(bytes in vec(any::<u8>(), 0..40), kind in 0..12u8) {
         let bytes = [&[1, 1, 1, kind], &bytes[..]].concat();
         for length in 4..=bytes.len() {
             if let Ok(event) = Event::parse(&bytes[..length]) {
@@ -213,6 +234,32 @@ fn events_have_golden_bytes() {
             },
             "06000000",
         ),
+        (
+            What::Started {
+                reason: ResetReason::StackOverflow,
+                next: Seq(0),
+            },
+            "000600",
+        ),
+        (
+            What::FirmwareTaken {
+                version: "0.2.0".try_into().unwrap(),
+            },
+            "0705302e322e30",
+        ),
+        (
+            What::FirmwareConfirmed {
+                version: "0.2.0".try_into().unwrap(),
+            },
+            "0805302e322e30",
+        ),
+        (
+            What::FirmwareLeft {
+                version: Version::new(),
+            },
+            "0900",
+        ),
+        (What::SettingsForgotten, "0a"),
     ];
     for (what, golden) in whats {
         let event = Event {

@@ -47,7 +47,7 @@ use crate::{
 };
 
 pub use channel::{read_channel, write_channel};
-pub use reader::{Block, Readings, stated_length};
+pub use reader::{Block, Readings, covered, stated_length};
 pub use writer::{Full, Writer, write_lost, write_never_existed, write_packed};
 
 /// The checksum of blocks and of everything else that lies on flash.

@@ -32,6 +32,15 @@ pub fn stated_length(bytes: &[u8]) -> Option<usize> {
     (bytes.len() >= 8 && bytes[..2] == MAGIC).then(|| le_u32(bytes, 4) as usize)
 }
 
+/// Returns the sequence numbers that a block covers, as its header says; `None` where there is none. Nothing is checked.
+#[must_use]
+pub fn covered(bytes: &[u8]) -> Option<Range<u64>> {
+    stated_length(bytes)?;
+    let (first, count) = (bytes.get(24..32)?, bytes.get(32..36)?);
+    let first = le_u64(first, 0);
+    Some(first..first.checked_add(le_u32(count, 0).into())?)
+}
+
 impl<'a> Block<'a> {
     /// Checks `bytes`, which must be exactly one block.
     ///

@@ -1,20 +1,47 @@
 //! What the hardware, or a simulation of it, provides.
 
 use embedded_storage::nor_flash::NorFlash;
-use heapless::{String, Vec};
+use heapless::Vec;
 use metering::ChannelConfig;
-use protocol::{event::ResetReason, limits::CHANNELS_MAX};
+use protocol::{
+    event::{ResetReason, Version},
+    firmware,
+    limits::CHANNELS_MAX,
+};
 
-/// The running hardware: flash, the uptime counter and waiting.
+/// The running hardware: flash, the uptime counter, waiting and restarting.
 pub trait Board {
     /// Flash that holds the store.
     type Flash: NorFlash;
+    /// View of the whole chip, for the [firmware slots](crate::slots).
+    type Slots: NorFlash;
 
     /// Returns the time since the start in µs.
     fn uptime_us(&self) -> u64;
 
     /// Waits.
     fn delay(&self, milliseconds: u64) -> impl Future<Output = ()>;
+
+    /// Asks for a restart and returns; the board restarts when an answer that was just sent has had a second to go out.
+    fn restart(&self);
+
+    /// Returns what the hardware counts about itself; for `health`.
+    fn marks(&self) -> Marks {
+        Marks::default()
+    }
+}
+
+/// What the hardware counts about itself since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// Pairs of samples of each channel that were not taken in time.
+    pub samples_lost: u32,
+    /// Longest time in µs that a write to the flash kept the code from running.
+    pub flash_stop_us: u32,
+    /// Bytes of the stack that were never used; `None` where that is not known.
+    pub stack_free_bytes: Option<u32>,
+    /// Lowest number of free bytes that the heap had; `None` where that is not known.
+    pub heap_free_bytes: Option<u32>,
 }
 
 /// What is known about the hardware at a start.
@@ -23,7 +50,9 @@ pub struct Facts {
     /// Why it started.
     pub reset_reason: ResetReason,
     /// Version of the firmware.
-    pub firmware: String<24>,
+    pub firmware: Version,
+    /// The chip, such as `esp32c3`; an update must be for it.
+    pub chip: firmware::Name,
     /// Fresh random bytes of this boot; nonces are made from them.
     pub nonce_secret: [u8; 32],
     /// Scale of each channel; the interval in it is replaced by the configured one.

@@ -3,24 +3,40 @@
 //! | module | holds |
 //! |---|---|
 //! | [`board`] | what the hardware, or a simulation of it, provides |
+//! | [`flash_map`] | where everything lies on the chip |
+//! | [`slots`] | the two firmware slots, the log of starts, leaving firmware that does not work |
+//! | [`trial`] | when firmware is confirmed |
+//! | [`update`] | an update on its way into a slot |
 //! | [`meter`] | samples in, readings on flash, answers out |
 //! | [`settings`] | token, name, interval and calibrations, as they lie on flash |
 //! | [`access`] | nonces, replay protection, checking of requests |
 //! | [`http`] | the device API over picoserve, the same on a chip and on a PC |
+//! | [`access_point`] | name and password of the meter's own Wi-Fi |
+//! | [`indicator`], [`button`] | what the light says and what the button asks for |
 //!
 //! No clock is read here: the time comes as an argument, or from the board at the HTTP edge.
 #![no_std]
 #![forbid(unsafe_code)]
 
+extern crate alloc;
+
 pub mod access;
+pub mod access_point;
 pub mod board;
+pub mod button;
 mod calibrating;
+mod condition;
+pub mod flash_map;
 pub mod http;
+pub mod indicator;
 mod live;
 mod log;
 pub mod meter;
 mod recorder;
 pub mod settings;
+pub mod slots;
+pub mod trial;
+pub mod update;
 
-pub use board::{Board, Facts};
+pub use board::{Board, Facts, Marks};
 pub use meter::{Meter, StartError};

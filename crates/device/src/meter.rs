@@ -13,7 +13,7 @@ use protocol::{
     authentication::Key,
     event::What,
     limits::CHANNELS_MAX,
-    messages::{API_VERSION, Acknowledge, Anchored, Clock, Config, Health, Info, Setup},
+    messages::{API_VERSION, Acknowledge, Anchored, Clock, Config, Info, Setup},
 };
 
 use crate::{
@@ -80,11 +80,11 @@ pub struct Meter<F: NorFlash> {
     pub(crate) session: Option<Session>,
     /// Minute of the uptime in which harmonics were asked for last, by channel.
     harmonics_asked: [u64; CHANNELS_MAX],
-    settings: Settings,
+    pub(crate) settings: Settings,
     /// There are settings, but they are damaged or of another version; those above stand in.
-    are_settings_damaged: bool,
-    facts: Facts,
-    key: Option<Key>,
+    pub(crate) are_settings_damaged: bool,
+    pub(crate) facts: Facts,
+    pub(crate) key: Option<Key>,
     clock_set: bool,
     pub(crate) gate: Gate,
     pub(crate) requests_refused: u32,
@@ -221,6 +221,7 @@ impl<F: NorFlash> Meter<F> {
             device: store.device(),
             product: "ofmon".try_into().expect("it fits"),
             firmware: self.facts.firmware.clone(),
+            chip: self.facts.chip.clone(),
             api: API_VERSION,
             store: store.store_id(),
             set_up: self.key.is_some(),
@@ -316,17 +317,6 @@ impl<F: NorFlash> Meter<F> {
         Ok(self.config())
     }
 
-    /// Answers `health`.
-    pub(crate) fn health(&self) -> Health {
-        Health {
-            requests_refused: self.requests_refused,
-            storage_errors: self.recorder.storage_errors,
-            flash_used_bytes: self.recorder.store.used_bytes(),
-            flash_total_bytes: self.recorder.store.total_bytes(),
-            coverage_permille: self.recorder.coverage_permille,
-        }
-    }
-
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
     }
@@ -342,6 +332,11 @@ impl<F: NorFlash> Meter<F> {
         if self.are_settings_damaged {
             return Err(Refused::SettingsDamaged);
         }
+        self.write_settings(settings)
+    }
+
+    /// Replaces whatever settings lie on flash, damaged ones too.
+    pub(crate) fn write_settings(&mut self, settings: Settings) -> Result<(), Refused> {
         let mut record = [0; RECORD_BYTES_MAX];
         let length = settings.write(&mut record);
         let written = self.recorder.store.config_write(&record[..length]);
@@ -370,3 +365,6 @@ fn read_settings<F: NorFlash>(store: &mut FlashStore<F>) -> Result<Option<Settin
         Err(_) => Err(StartError::Storage),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,8 @@ pub(crate) struct Recorder<F: NorFlash> {
     /// Version of the calibration in force.
     pub(crate) calibration: u16,
     pub(crate) storage_errors: u32,
+    /// The last write to the store failed.
+    pub(crate) is_failing: bool,
     /// Coverage of the last reading, 0 to 1000.
     pub(crate) coverage_permille: u16,
     lanes: Vec<Lane, CHANNELS_MAX>,
@@ -45,6 +47,7 @@ impl<F: NorFlash> Recorder<F> {
             interval_ms,
             calibration,
             storage_errors: 0,
+            is_failing: false,
             coverage_permille: 0,
             lanes,
         }
@@ -129,7 +132,8 @@ impl<F: NorFlash> Recorder<F> {
         let appended = self.store.append(&run, end_ms, channels).is_ok();
         // What can wait does not touch what was just written; the next reading tries again.
         let maintained = self.store.maintain().is_ok();
-        if !appended || !maintained {
+        self.is_failing = !appended || !maintained;
+        if self.is_failing {
             self.storage_errors = self.storage_errors.saturating_add(1);
         }
         if !appended {

@@ -1,6 +1,7 @@
 //! The device API over real connections: each route, and what it does with bad input.
 
 mod harness;
+mod updates;
 
 use harness::{Answer, NOW_UTC_MS, TOKEN, TestMeter};
 use protocol::{
@@ -201,6 +202,12 @@ async fn live_and_health_show_what_was_measured() {
     assert!(
         health.flash_used_bytes > 0 && health.storage_errors == 0,
         "{health:?}"
+    );
+    assert_eq!((health.starts, health.firmware_confirmed), (1, false));
+    assert_eq!((health.samples_lost, health.flash_stop_us), (7, 45_000));
+    assert_eq!(
+        (health.stack_free_bytes, health.heap_free_bytes),
+        (Some(5_000), None)
     );
 }
 

@@ -32,6 +32,7 @@ fn facts() -> Facts {
     Facts {
         reset_reason: ResetReason::PowerOn,
         firmware: "0.1.0".try_into().unwrap(),
+        chip: "esp32c3".try_into().unwrap(),
         nonce_secret: [9; 32],
         channels: [channel.clone(), channel].into_iter().collect(),
         built_utc_ms: 0,
@@ -43,6 +44,7 @@ fn fresh() -> Meter<Nor> {
         device: DeviceId([2, 0, 0, 0, 0, 1]),
         store: StoreId(1),
         channels: 2,
+        password: None,
     };
     let store = FlashStore::format(Nor::new(64 * 4096), &format).unwrap();
     Meter::start(store, facts()).unwrap()

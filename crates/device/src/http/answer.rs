@@ -1,6 +1,7 @@
 //! A JSON answer, rendered whole.
 
-use heapless::Vec;
+use alloc::vec::Vec;
+
 use protocol::{
     limits::JSON_BYTES_MAX,
     messages::{ErrorAnswer, ErrorBody},
@@ -8,7 +9,7 @@ use protocol::{
 use serde::Serialize;
 
 use super::Outcome;
-use crate::{meter::Refused, settings::InvalidSetting};
+use crate::{meter::Refused, settings::InvalidSetting, update::UpdateError};
 
 /// Why a request is not answered as it wishes.
 #[derive(Clone, Copy)]
@@ -40,10 +41,10 @@ impl From<Failure> for Answer {
     }
 }
 
-/// Status and body.
+/// Status and body; the body is on the heap, for a chip's stack holds few of 4 KiB.
 pub(super) struct Answer {
     pub(super) status: u16,
-    pub(super) body: Vec<u8, JSON_BYTES_MAX>,
+    pub(super) body: Vec<u8>,
 }
 
 impl Answer {
@@ -52,13 +53,22 @@ impl Answer {
         Outcome::Json(Self::render(200, value))
     }
 
+    /// Renders that an update was taken.
+    pub(super) fn updated(value: &impl Serialize) -> Outcome {
+        Outcome::Updated(Self::render(200, value))
+    }
+
     fn render(status: u16, value: &impl Serialize) -> Self {
         let mut body = Vec::new();
-        body.resize_default(JSON_BYTES_MAX)
-            .expect("that is its capacity");
+        if body.try_reserve_exact(JSON_BYTES_MAX).is_err() {
+            // Without a body: there is no room for one.
+            return Self { status: 503, body };
+        }
+        body.resize(JSON_BYTES_MAX, 0);
         let length =
             serde_json_core::to_slice(value, &mut body).expect("every message fits the limit");
         body.truncate(length);
+        body.shrink_to_fit();
         Self { status, body }
     }
 }
@@ -110,6 +120,50 @@ impl From<Refused> for Failure {
                 "the meter cannot read its settings: it measures on, and a reset at its button lets it be set up anew",
             ),
             Refused::Storage => (503, "storage", "the flash could not be written or read"),
+        };
+        Self::new(status, code, message)
+    }
+}
+
+impl From<UpdateError> for Failure {
+    fn from(error: UpdateError) -> Self {
+        let (status, code, message) = match error {
+            UpdateError::NotAnUpdate => (
+                400,
+                "not_an_update",
+                "the file does not begin with the header of an update",
+            ),
+            UpdateError::Product => (409, "wrong_product", "the update is for another product"),
+            UpdateError::Chip => (409, "wrong_chip", "the update is for another chip"),
+            UpdateError::Size => (413, "wrong_size", "an image has 1 to 921600 bytes"),
+            UpdateError::Older => (
+                409,
+                "older",
+                "the update is older than the firmware that runs",
+            ),
+            UpdateError::TooFarAhead => (
+                409,
+                "too_far_ahead",
+                "the update asks for a newer firmware than the one that runs: take one in between first",
+            ),
+            UpdateError::Unsigned => (403, "unsigned", "the update has no signature"),
+            UpdateError::NoKey => (
+                403,
+                "no_key",
+                "this firmware has no key to check the update's signature with",
+            ),
+            UpdateError::Length => (
+                400,
+                "wrong_length",
+                "the file is longer or shorter than its header says",
+            ),
+            UpdateError::Hash => (
+                400,
+                "wrong_image",
+                "the image is not the one that its header tells of",
+            ),
+            UpdateError::Superseded => (409, "superseded", "another update began meanwhile"),
+            UpdateError::Flash => (503, "storage", "the flash could not be written or read"),
         };
         Self::new(status, code, message)
     }

@@ -3,10 +3,12 @@
 //! A request goes through four steps: `Head::read` takes what is needed out of line and headers, the [gate](crate::access)
 //! checks its MAC, the body is read and checked against its hash, and `routes` gives the answer. Every answer carries
 //! a nonce for the next request; answers to authenticated requests carry a MAC. JSON is rendered whole before it is sent,
-//! so its MAC can stand in an ordinary header.
+//! so its MAC can stand in an ordinary header. The body of an update is the one that is not read whole: it goes into its
+//! slot as it comes, and the bootloader is told of it only when its hash is right.
 
 mod answer;
 mod blocks;
+mod firmware;
 mod head;
 mod routes;
 
@@ -23,12 +25,14 @@ use picoserve::{
 use protocol::{
     authentication::{ANSWER_MAC_HEADER, BodyHash, Key, Mac, NONCE_HEADER, Nonce},
     limits::JSON_BYTES_MAX,
+    messages::Health,
 };
 
 use crate::{
     access::{Claim, Refusal},
-    board::Board,
+    board::{Board, Marks},
     meter::Meter,
+    slots::Slots,
 };
 use answer::{Answer, Failure};
 use blocks::BlockStream;
@@ -58,6 +62,8 @@ pub const CONFIG: picoserve::Config = picoserve::Config::new(Timeouts {
 pub struct Service<'a, B: Board> {
     /// The meter; borrowed between two awaits only.
     pub meter: &'a RefCell<Meter<B::Flash>>,
+    /// The firmware slots; borrowed between two awaits only.
+    pub slots: &'a RefCell<Slots<B::Slots>>,
     /// The board it runs on.
     pub board: &'a B,
 }
@@ -68,9 +74,14 @@ pub type DeviceRouter<'a, B> = Router<ServicePathRouter<Service<'a, B>>>;
 /// Returns the device API as a router.
 pub fn router<'a, B: Board>(
     meter: &'a RefCell<Meter<B::Flash>>,
+    slots: &'a RefCell<Slots<B::Slots>>,
     board: &'a B,
 ) -> DeviceRouter<'a, B> {
-    Router::from_service(Service { meter, board })
+    Router::from_service(Service {
+        meter,
+        slots,
+        board,
+    })
 }
 
 /// What a request may do, found before its body is read.
@@ -80,13 +91,14 @@ struct Admitted {
 }
 
 /// What is sent back.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is no heap, and a connection holds one at a time"
-)]
 enum Outcome {
     Json(Answer),
-    Blocks { from: u64, bytes_max: usize },
+    /// An update was taken: the board is to restart when that is answered.
+    Updated(Answer),
+    Blocks {
+        from: u64,
+        bytes_max: usize,
+    },
 }
 
 impl<B: Board> Service<'_, B> {
@@ -140,6 +152,9 @@ impl<B: Board> Service<'_, B> {
         admitted: Option<&Admitted>,
         request: &mut Request<'_, R>,
     ) -> Result<Outcome, Failure> {
+        if let (true, Some(hash)) = (routes::is_update(head), head.body_hash) {
+            return self.update(hash, request).await;
+        }
         let body = request.body_connection.body();
         if body.content_length() > JSON_BYTES_MAX {
             return Err(Failure::new(
@@ -165,8 +180,31 @@ impl<B: Board> Service<'_, B> {
                 "the body is not the one that was authenticated",
             ));
         }
+        if routes::is_health(head) {
+            return Ok(Answer::ok(&self.health()));
+        }
         let now_ms = self.now_ms();
         routes::answer(&mut self.meter.borrow_mut(), head, body, now_ms)
+    }
+
+    /// Answers `health`, with what board and slots know.
+    fn health(&self) -> Health {
+        let Marks {
+            samples_lost,
+            flash_stop_us,
+            stack_free_bytes,
+            heap_free_bytes,
+        } = self.board.marks();
+        let slots = self.slots.borrow();
+        Health {
+            starts: slots.starts(),
+            firmware_confirmed: slots.is_confirmed(),
+            samples_lost,
+            flash_stop_us,
+            stack_free_bytes,
+            heap_free_bytes,
+            ..self.meter.borrow().health()
+        }
     }
 
     async fn send_json<R: Read, W: ResponseWriter<Error = R::Error>>(
@@ -237,6 +275,12 @@ impl<B: Board> PathRouterService for Service<'_, B> {
                     .await
             }
             Ok(Outcome::Json(answer)) => self.send_json(answer, admitted, request, writer).await,
+            Ok(Outcome::Updated(answer)) => {
+                let sent = self.send_json(answer, admitted, request, writer).await;
+                // Also where the answer did not get through: the bootloader is told already.
+                self.board.restart();
+                sent
+            }
             Err(failure) => {
                 self.send_json(failure.into(), admitted, request, writer)
                     .await

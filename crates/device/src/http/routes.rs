@@ -24,6 +24,7 @@ const ROUTES: &[(&str, &[&str], bool)] = &[
     ("/api/v1/config", &["GET", "PUT"], false),
     ("/api/v1/calibrate", &["GET", "POST"], false),
     ("/api/v1/health", &["GET"], false),
+    ("/api/v1/firmware", &["POST"], false),
 ];
 
 /// Bytes of blocks in one answer where the request names no limit.
@@ -59,6 +60,16 @@ pub(super) fn is_open(head: &Head) -> bool {
         .any(|(path, _, open)| *open && *path == head.path())
 }
 
+/// Tells whether a checked request brings an update, whose body is not read whole.
+pub(super) fn is_update(head: &Head) -> bool {
+    head.path() == "/api/v1/firmware"
+}
+
+/// Tells whether a checked request asks for what board and slots know too.
+pub(super) fn is_health(head: &Head) -> bool {
+    head.path() == "/api/v1/health"
+}
+
 /// Does what a checked request asks for.
 pub(super) fn answer<F: NorFlash>(
     meter: &mut Meter<F>,
@@ -75,7 +86,6 @@ pub(super) fn answer<F: NorFlash>(
             Answer::ok(&meter.events(head.query_number("from")?.unwrap_or(0))?)
         }
         ("GET", "/api/v1/config") => Answer::ok(&meter.config()),
-        ("GET", "/api/v1/health") => Answer::ok(&meter.health()),
         ("PUT", "/api/v1/config") => Answer::ok(&meter.change_config(&parsed(body)?, now_ms)?),
         ("POST", "/api/v1/clock") => Answer::ok(&meter.set_clock(&parsed(body)?, now_ms)?),
         ("GET", "/api/v1/calibrate") => Answer::ok(&meter.calibration()),

@@ -1,8 +1,20 @@
 //! A meter on a board that does nothing by itself, behind a real listener, and a client that knows the bytes.
 
-use std::{cell::RefCell, net::SocketAddr, path::Path, sync::mpsc, thread::JoinHandle};
+mod answer;
 
-use device::{Board, Facts, Meter, http};
+use std::{
+    cell::RefCell,
+    net::SocketAddr,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread::JoinHandle,
+};
+
+use device::{Board, Facts, Marks, Meter, flash_map, http, slots::Slots};
 use flash_store::{FlashStore, Format};
 use metering::{Calibration, ChannelConfig, VoltageInput, Window};
 use nor_model::Nor;
@@ -14,7 +26,6 @@ use protocol::{
     event::ResetReason,
     frame::{FrameHeader, HEADER_BYTES, MAC_BYTES},
 };
-use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -22,45 +33,48 @@ use tokio::{
     sync::oneshot,
 };
 
+pub use answer::Answer;
+use answer::parse;
+
 pub const TOKEN: &str = "A1B2C3D4E5F6G7H8I9J0";
 pub const NOW_UTC_MS: i64 = 1_800_000_000_000;
 const BUILT_UTC_MS: i64 = 1_700_000_000_000;
 const DEVICE: DeviceId = DeviceId([2, 15, 109, 0, 0, 1]);
+/// The chip that the meter says it is.
+pub const CHIP: &str = "esp32c3";
 const FLASH_BYTES: usize = 480 * 4096;
 const INTERVAL_US: u64 = 10_000_000;
 
-/// A board whose uptime stands still.
-struct TestBoard;
+/// A board whose uptime stands still and that counts what it was asked for.
+#[derive(Clone, Default)]
+struct TestBoard {
+    restarts: Arc<AtomicUsize>,
+}
 
 impl Board for TestBoard {
     type Flash = Nor;
+    type Slots = Nor;
 
     fn uptime_us(&self) -> u64 {
         123_456_789
     }
 
-    async fn delay(&self, _milliseconds: u64) {}
-}
-
-/// What came back.
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
-}
-
-impl Answer {
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let found = self
-            .headers
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.as_str())
+    async fn delay(&self, milliseconds: u64) {
+        // Limits are waits too: they must not be over at once.
+        tokio::time::sleep(std::time::Duration::from_millis(milliseconds)).await;
     }
 
-    pub fn json<T: DeserializeOwned>(&self) -> T {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&self.body)))
+    fn restart(&self) {
+        self.restarts.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn marks(&self) -> Marks {
+        Marks {
+            samples_lost: 7,
+            flash_stop_us: 45_000,
+            stack_free_bytes: Some(5_000),
+            heap_free_bytes: None,
+        }
     }
 }
 
@@ -69,6 +83,7 @@ pub struct TestMeter {
     pub device: DeviceId,
     address: SocketAddr,
     directory: TempDir,
+    board: TestBoard,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -112,10 +127,16 @@ impl TestMeter {
 
     fn start(directory: TempDir, readings: u64) -> Self {
         let path = directory.path().join("flash");
+        let slots = directory.path().join("slots");
+        let board = TestBoard::default();
+        let board_there = board.clone();
         let (ready, address) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             let mut meter = Meter::start(store(&path), facts()).unwrap();
+            let slots = Nor::open(&slots, flash_map::STORE as usize).unwrap();
+            let mut slots = Slots::open(slots, None).unwrap();
+            slots.start().unwrap();
             for index in 0..readings {
                 let window = Window {
                     end_us: (index + 1) * INTERVAL_US,
@@ -136,7 +157,7 @@ impl TestMeter {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 ready.send(listener.local_addr().unwrap()).unwrap();
                 tokio::select! {
-                    () = serve(listener, RefCell::new(meter)) => {}
+                    () = serve(listener, RefCell::new(meter), RefCell::new(slots), board_there) => {}
                     _ = stopped => {}
                 }
             });
@@ -145,9 +166,23 @@ impl TestMeter {
             device: DEVICE,
             address: address.recv().expect("the meter starts"),
             directory,
+            board,
             stop: Some(stop),
             thread: Some(thread),
         }
+    }
+
+    /// Returns how often the meter asked for a restart.
+    pub fn restarts(&self) -> usize {
+        self.board.restarts.load(Ordering::SeqCst)
+    }
+
+    /// Cuts the power and returns the flash of the firmware slots.
+    pub fn into_slots(mut self) -> Slots<Nor> {
+        self.end();
+        let path = self.directory.path().join("slots");
+        let flash = Nor::open(&path, flash_map::STORE as usize).unwrap();
+        Slots::open(flash, None).unwrap()
     }
 
     fn end(&mut self) {
@@ -240,7 +275,8 @@ impl TestMeter {
         self.exchange(bytes).await;
     }
 
-    async fn exchange(&self, bytes: &[u8]) -> Vec<u8> {
+    /// Sends bytes and returns what comes back until the meter closes the connection.
+    pub async fn exchange(&self, bytes: &[u8]) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         // The meter may refuse and close before it has read everything.
         let _ = stream.write_all(bytes).await;
@@ -257,8 +293,13 @@ impl Drop for TestMeter {
     }
 }
 
-async fn serve(listener: TcpListener, meter: RefCell<Meter<Nor>>) {
-    let router = http::router(&meter, &TestBoard);
+async fn serve(
+    listener: TcpListener,
+    meter: RefCell<Meter<Nor>>,
+    slots: RefCell<Slots<Nor>>,
+    board: TestBoard,
+) {
+    let router = http::router(&meter, &slots, &board);
     loop {
         let (stream, _) = listener.accept().await.unwrap();
         let mut buffer = vec![0; http::HTTP_BUFFER_BYTES];
@@ -276,6 +317,7 @@ fn store(path: &Path) -> FlashStore<Nor> {
             device: DEVICE,
             store: StoreId(7),
             channels: 1,
+            password: None,
         };
         return FlashStore::format(flash, &format).unwrap();
     }
@@ -296,55 +338,9 @@ fn facts() -> Facts {
     Facts {
         reset_reason: ResetReason::PowerOn,
         firmware: "0.1.0".try_into().unwrap(),
+        chip: CHIP.try_into().unwrap(),
         nonce_secret: [9; 32],
         channels: [channel].into_iter().collect(),
         built_utc_ms: BUILT_UTC_MS,
-    }
-}
-
-/// Splits an answer into its parts and joins its chunks.
-fn parse(bytes: &[u8]) -> Answer {
-    let end = bytes
-        .windows(4)
-        .position(|window| window == b"\r\n\r\n")
-        .expect("an answer has headers");
-    let head = std::str::from_utf8(&bytes[..end]).unwrap();
-    let mut lines = head.split("\r\n");
-    let status = lines
-        .next()
-        .unwrap()
-        .split(' ')
-        .nth(1)
-        .unwrap()
-        .parse()
-        .unwrap();
-    let header = |line: &str| {
-        line.split_once(": ")
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    };
-    let mut answer = Answer {
-        status,
-        headers: lines.filter_map(header).collect(),
-        body: bytes[end + 4..].to_vec(),
-    };
-    if answer.header("Transfer-Encoding") == Some("chunked") {
-        answer.body = join_chunks(&answer.body);
-    }
-    answer
-}
-
-fn join_chunks(mut rest: &[u8]) -> Vec<u8> {
-    let mut body = Vec::new();
-    loop {
-        let end = rest
-            .windows(2)
-            .position(|window| window == b"\r\n")
-            .expect("a chunk has a length");
-        let length = usize::from_str_radix(std::str::from_utf8(&rest[..end]).unwrap(), 16).unwrap();
-        if length == 0 {
-            return body;
-        }
-        body.extend(&rest[end + 2..end + 2 + length]);
-        rest = &rest[end + 2 + length + 2..];
     }
 }

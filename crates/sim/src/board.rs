@@ -1,4 +1,4 @@
-//! A board on a PC: a flash file and an uptime that first runs fast, then with the wall clock.
+//! A board on a PC: a flash file, and an uptime that first runs fast, then with the wall clock.
 
 use std::{
     cell::Cell,
@@ -7,11 +7,18 @@ use std::{
 
 use device::Board;
 use nor_model::Nor;
+use tokio::sync::Notify;
+
+use crate::slots::SlotFlash;
+
+/// Time that an answer has to go out before a restart.
+const GOING_OUT: Duration = Duration::from_millis(100);
 
 /// The hardware of one simulated meter.
 #[derive(Debug)]
 pub struct SimBoard {
     uptime: Cell<Uptime>,
+    restart: Notify,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +35,14 @@ impl SimBoard {
     pub fn new() -> Self {
         Self {
             uptime: Cell::new(Uptime::At(0)),
+            restart: Notify::new(),
         }
+    }
+
+    /// Waits until a restart was asked for and what was being sent has gone out.
+    pub async fn restarting(&self) {
+        self.restart.notified().await;
+        tokio::time::sleep(GOING_OUT).await;
     }
 
     /// Moves the simulated uptime to where the samples are.
@@ -51,6 +65,7 @@ impl Default for SimBoard {
 
 impl Board for SimBoard {
     type Flash = Nor;
+    type Slots = SlotFlash;
 
     fn uptime_us(&self) -> u64 {
         match self.uptime.get() {
@@ -61,5 +76,9 @@ impl Board for SimBoard {
 
     fn delay(&self, milliseconds: u64) -> impl Future<Output = ()> {
         tokio::time::sleep(Duration::from_millis(milliseconds))
+    }
+
+    fn restart(&self) {
+        self.restart.notify_one();
     }
 }

@@ -32,9 +32,9 @@ pub enum Error {
         /// What the file system says.
         source: io::Error,
     },
-    /// A fresh flash cannot be formatted.
-    #[error("the flash of meter {0} cannot be formatted: {1:?}")]
-    Format(DeviceId, flash_store::FormatError),
+    /// The firmware slots of a meter cannot be read or written.
+    #[error("meter {0} does not start: {1}")]
+    Slots(DeviceId, device::slots::SlotError),
     /// A flash file holds no readable store.
     #[error(
         "flash file {0}: {1}; `ofmon flash salvage` gets out what is whole, and without the file an empty meter starts"

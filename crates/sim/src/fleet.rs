@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, pin::pin, thread, time::Duration};
 
-use protocol::{DeviceId, limits::CHANNELS_MAX};
+use protocol::{DeviceId, access_point::ssid, limits::CHANNELS_MAX};
 use tokio::sync::{mpsc, watch};
 
 use crate::{
@@ -148,7 +148,7 @@ struct Fleet {
 }
 
 impl Fleet {
-    /// Keeps the passwords of an earlier run in the same directory.
+    /// Keeps the passwords of an earlier run in the same directory; a meter that has one in its store tells it.
     fn new(options: &Options, plans: &[Plan]) -> Result<Self, Error> {
         let state_error = |source| Error::State(options.state.clone(), source);
         let known = registry::read(&options.state).map_err(state_error)?;
@@ -159,9 +159,9 @@ impl Fleet {
                 .map(|entry| entry.password.clone());
             MeterEntry {
                 id: plan.id,
-                ssid: format!("OFMON-{}", plan.id.to_string().to_uppercase()),
+                ssid: ssid(plan.id).as_str().to_owned(),
                 url: String::new(),
-                password: password.unwrap_or_else(|| registry::new_password(&mut rand::rng())),
+                password: password.unwrap_or_default(),
             }
         };
         Ok(Self {
@@ -182,8 +182,11 @@ impl Fleet {
         progress: &mut impl FnMut(Progress),
     ) -> Result<(), Error> {
         match news {
-            News::Listening(port) => {
+            News::Listening(port, password) => {
                 if let Some(entry) = self.entries.iter_mut().find(|entry| entry.id == device) {
+                    if let Some(password) = password {
+                        password.as_str().clone_into(&mut entry.password);
+                    }
                     entry.url = format!("http://127.0.0.1:{port}");
                 }
                 self.silent -= 1;
@@ -259,6 +262,7 @@ fn plans(options: &Options) -> Result<Vec<Plan>, Error> {
         Plan {
             id,
             flash: options.state.join(format!("{id}.flash")),
+            slots: options.state.join(format!("{id}.slots")),
             channels: (0..options.channels).map(channel).collect(),
             history_us,
             present_s: options.present_s,

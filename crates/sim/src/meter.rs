@@ -1,7 +1,8 @@
 //! The life of one simulated meter: flash from its file, history, then the present.
 //!
 //! The meter lives on a thread of its own with a single-threaded runtime, as it does on a chip: sampling and HTTP take
-//! turns. A restarted meter mounts its flash and goes on where its readings end.
+//! turns. A restarted meter mounts its flash and goes on where its readings end; where it took an update, it says that it is
+//! of the update's version.
 
 use std::{
     cell::RefCell,
@@ -9,12 +10,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use device::{Board as _, Facts, Meter, http};
-use flash_store::{FlashStore, Format, MountError};
+use device::{
+    Board as _, Facts, Meter, http,
+    slots::{Slots, Start},
+    trial::{self, Trial},
+};
+use flash_store::{FlashStore, Format};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use metering::Pair;
 use nor_model::Nor;
-use protocol::{DeviceId, StoreId, event::ResetReason};
+use protocol::{
+    DeviceId, StoreId,
+    access_point::Password,
+    event::{ResetReason, Version},
+};
 use rand::RngExt as _;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -24,17 +32,19 @@ use tokio::{
 use crate::{
     Error,
     board::SimBoard,
+    samples::{PORTIONS_A_SECOND, Samples},
     signal::{FrontEnd, Generator, Source},
+    slots::SlotFlash,
 };
 
 /// Flash of a meter's store: 1.9 MB of the 4 MB chip.
 pub const FLASH_BYTES: usize = 480 * 4096;
-/// Samples are fed in portions of about 100 ms, as a DMA buffer would.
-const PORTIONS_A_SECOND: u32 = 10;
 /// How long history may keep HTTP waiting.
 const TURN: Duration = Duration::from_millis(20);
 /// Above the sampling level the means of a whole interval are fed at once.
 const MEANS_US: u64 = 10_000_000;
+/// What an update for a simulated meter must be for.
+pub const CHIP: &str = "sim";
 /// A time before 2026-01-01 is refused, as by a firmware that was built then.
 const BUILT_UTC_MS: i64 = 1_767_225_600_000;
 
@@ -43,8 +53,10 @@ const BUILT_UTC_MS: i64 = 1_767_225_600_000;
 pub struct Plan {
     /// The meter.
     pub id: DeviceId,
-    /// File that holds its flash.
+    /// File that holds the flash of its store.
     pub flash: PathBuf,
+    /// File that holds its firmware slots.
+    pub slots: PathBuf,
     /// Its channels, 1 to 3, each with a voltage of its own; all are sampled at the rate of the first.
     pub channels: Vec<ChannelPlan>,
     /// History that must be there before the present begins, in µs.
@@ -82,8 +94,8 @@ impl Plan {
 /// What a simulated meter tells while it lives.
 #[derive(Debug)]
 pub enum News {
-    /// It answers on this port.
-    Listening(u16),
+    /// It answers on this port, and its access point has this password.
+    Listening(u16, Option<Password>),
     /// So many µs of its history are made.
     History(u64),
     /// The present began, after so many pairs of samples in this run of the program.
@@ -105,35 +117,83 @@ pub fn run(
         .enable_all()
         .build()
         .map_err(Error::Runtime)?;
-    let meter =
-        Meter::start(mount(plan)?, facts(plan)).map_err(|error| Error::Start(plan.id, error))?;
-    let life = Life {
-        plan,
-        meter: RefCell::new(meter),
-        board: SimBoard::new(),
-        news,
-    };
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
             .map_err(Error::Listen)?;
-        life.tell(News::Listening(
-            listener.local_addr().map_err(Error::Listen)?.port(),
-        ));
-        tokio::select! {
-            () = life.serve(listener) => {}
-            () = life.sample() => {}
-            _ = stop.wait_for(|stop| *stop) => {}
+        let mut reason = ResetReason::PowerOn;
+        while let End::Restart = live(plan, news, &mut stop, &listener, reason).await? {
+            reason = ResetReason::Software;
         }
         Ok(())
     })
 }
 
+/// How a life ended.
+enum End {
+    Stopped,
+    Restart,
+}
+
+/// Lives from a start to the next.
+async fn live(
+    plan: &Plan,
+    news: &mpsc::UnboundedSender<(DeviceId, News)>,
+    stop: &mut watch::Receiver<bool>,
+    listener: &TcpListener,
+    reason: ResetReason,
+) -> Result<End, Error> {
+    let flash = SlotFlash::open(&plan.slots).map_err(|source| Error::Flash {
+        path: plan.slots.clone(),
+        source,
+    })?;
+    let slots_error = |error| Error::Slots(plan.id, error);
+    let mut slots = Slots::open(flash, None).map_err(slots_error)?;
+    if slots.start().map_err(slots_error)? == Start::Restart {
+        return Ok(End::Restart);
+    }
+    let store = mount(plan)?;
+    let password = store.password().copied();
+    let facts = facts(plan, version(&mut slots), reason);
+    let meter = Meter::start(store, facts).map_err(|error| Error::Start(plan.id, error))?;
+    let life = Life {
+        plan,
+        meter: RefCell::new(meter),
+        slots: RefCell::new(slots),
+        trial: RefCell::new(Trial::new()),
+        board: SimBoard::new(),
+        news,
+        is_first: reason == ResetReason::PowerOn,
+    };
+    if life.is_first {
+        let port = listener.local_addr().map_err(Error::Listen)?.port();
+        life.tell(News::Listening(port, password));
+    }
+    Ok(tokio::select! {
+        () = life.serve(listener) => End::Stopped,
+        () = life.sample() => End::Stopped,
+        _ = stop.wait_for(|stop| *stop) => End::Stopped,
+        () = life.board.restarting() => End::Restart,
+    })
+}
+
+/// Returns the version of the update that runs, or that of this program where none was taken.
+fn version(slots: &mut Slots<SlotFlash>) -> Version {
+    let header = slots.header(slots.running()).ok().flatten();
+    let update = header.and_then(|header| Version::try_from(header.version.as_str()).ok());
+    let own = env!("CARGO_PKG_VERSION").try_into();
+    update.unwrap_or_else(|| own.expect("a version is short"))
+}
+
 struct Life<'a> {
     plan: &'a Plan,
     meter: RefCell<Meter<Nor>>,
+    slots: RefCell<Slots<SlotFlash>>,
+    trial: RefCell<Trial>,
     board: SimBoard,
     news: &'a mpsc::UnboundedSender<(DeviceId, News)>,
+    /// This life is the first since the program began: a restart is no news.
+    is_first: bool,
 }
 
 impl Life<'_> {
@@ -143,8 +203,8 @@ impl Life<'_> {
     }
 
     /// Answers requests, as many side by side as a meter can; further connections wait.
-    async fn serve(&self, listener: TcpListener) {
-        let router = http::router(&self.meter, &self.board);
+    async fn serve(&self, listener: &TcpListener) {
+        let router = http::router(&self.meter, &self.slots, &self.board);
         let mut connections = FuturesUnordered::new();
         loop {
             tokio::select! {
@@ -184,16 +244,13 @@ impl Life<'_> {
             } = plan;
             Generator::new(source, front_end, rate_hz, seed).at(begun_us + means_us)
         };
-        let mut samples = Samples {
-            generators: channels.into_iter().map(generator).collect(),
-            pairs: vec![Pair::default(); (rate_hz / PORTIONS_A_SECOND) as usize],
-            rate_hz,
-            begun_us: means_us,
-            fed: 0,
-        };
+        let generators = channels.into_iter().map(generator).collect();
+        let mut samples = Samples::new(generators, rate_hz, means_us);
         self.history_of_samples(begun_us, history_us, &mut samples)
             .await;
-        self.tell(News::Live(samples.fed * samples.generators.len() as u64));
+        if self.is_first {
+            self.tell(News::Live(samples.total()));
+        }
         self.board.run_live();
         self.present(&mut samples).await;
     }
@@ -217,6 +274,7 @@ impl Life<'_> {
             }
             *uptime_us = end_us;
             self.board.advance_to(end_us);
+            self.try_firmware();
             self.yield_in_turn(&mut turn, from_us).await;
         }
     }
@@ -227,6 +285,7 @@ impl Life<'_> {
         while samples.uptime_us() < history_us {
             let uptime_us = samples.feed(&self.meter);
             self.board.advance_to(uptime_us);
+            self.try_firmware();
             if self.plan.speed > 0.0 {
                 let due =
                     start + Duration::from_micros((uptime_us as f64 / self.plan.speed) as u64);
@@ -252,49 +311,18 @@ impl Life<'_> {
             while samples.portion_end_us() <= self.board.uptime_us() {
                 samples.feed(&self.meter);
             }
+            self.try_firmware();
         }
     }
-}
 
-/// The samples of a meter and how far they have come in this boot.
-struct Samples {
-    /// One a channel.
-    generators: Vec<Generator>,
-    /// One portion of one channel.
-    pairs: Vec<Pair>,
-    rate_hz: u32,
-    /// Uptime before the first sample.
-    begun_us: u64,
-    /// Pairs of each channel so far.
-    fed: u64,
-}
-
-impl Samples {
-    /// Measures a portion of each channel and returns the uptime at its end.
-    fn feed(&mut self, meter: &RefCell<Meter<Nor>>) -> u64 {
-        self.fed += self.pairs.len() as u64;
-        let uptime_us = self.uptime_us();
-        for (channel, generator) in self.generators.iter_mut().enumerate() {
-            generator.fill(&mut self.pairs);
-            let mut meter = meter.borrow_mut();
-            meter.push_samples(channel, &self.pairs, uptime_us);
+    /// Confirms the firmware when it works; loopback is an access point that is always up.
+    fn try_firmware(&self) {
+        let now_ms = self.board.uptime_us() / 1000;
+        let (mut meter, mut slots) = (self.meter.borrow_mut(), self.slots.borrow_mut());
+        let mut trial = self.trial.borrow_mut();
+        if trial.step(&mut meter, &mut slots, true, now_ms) == trial::Step::Restart {
+            self.board.restart();
         }
-        uptime_us
-    }
-
-    /// Uptime at the end of the samples so far.
-    fn uptime_us(&self) -> u64 {
-        self.uptime_after(self.fed)
-    }
-
-    /// Uptime at the end of the next portion.
-    fn portion_end_us(&self) -> u64 {
-        self.uptime_after(self.fed + self.pairs.len() as u64)
-    }
-
-    /// Counted anew from the first sample, so that a rate that does not divide a second gains no error.
-    fn uptime_after(&self, pairs: u64) -> u64 {
-        self.begun_us + (u128::from(pairs) * 1_000_000 / u128::from(self.rate_hz)) as u64
     }
 }
 
@@ -316,26 +344,21 @@ fn mount(plan: &Plan) -> Result<FlashStore<Nor>, Error> {
         path: plan.flash.clone(),
         source,
     })?;
-    match FlashStore::mount(flash) {
-        Ok(store) => Ok(store),
-        Err((MountError::Unformatted, flash)) => {
-            let format = Format {
-                device: plan.id,
-                store: StoreId(rand::rng().random()),
-                channels: plan.channels.len() as u8,
-            };
-            FlashStore::format(flash, &format).map_err(|error| Error::Format(plan.id, error))
-        }
-        Err((error, _)) => Err(Error::Mount(plan.flash.clone(), error)),
-    }
+    let fresh = Format {
+        device: plan.id,
+        store: StoreId(rand::rng().random()),
+        channels: plan.channels.len() as u8,
+        password: Some(Password::from_random(rand::rng().random())),
+    };
+    FlashStore::mount_or_format(flash, &fresh)
+        .map_err(|error| Error::Mount(plan.flash.clone(), error))
 }
 
-fn facts(plan: &Plan) -> Facts {
+fn facts(plan: &Plan, firmware: Version, reset_reason: ResetReason) -> Facts {
     Facts {
-        reset_reason: ResetReason::PowerOn,
-        firmware: env!("CARGO_PKG_VERSION")
-            .try_into()
-            .expect("a version is short"),
+        reset_reason,
+        firmware,
+        chip: CHIP.try_into().expect("a name is short"),
         nonce_secret: rand::rng().random(),
         channels: plan
             .channels

@@ -3,7 +3,6 @@
 use std::{fs, io, path::Path};
 
 use protocol::DeviceId;
-use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
 
 /// Name of the file in the state directory.
@@ -49,12 +48,4 @@ pub fn write(state: &Path, meters: &[MeterEntry]) -> io::Result<()> {
     let fresh = state.join(format!("{FILE}.new"));
     fs::write(&fresh, serde_json::to_vec_pretty(meters)?)?;
     fs::rename(fresh, state.join(FILE))
-}
-
-/// Makes a password as a meter does on its first boot: 16 Crockford base-32 characters, 80 random bits.
-pub fn new_password(random: &mut impl rand::Rng) -> String {
-    const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-    (0..16)
-        .map(|_| char::from(ALPHABET[random.random_range(0..ALPHABET.len())]))
-        .collect()
 }

@@ -36,6 +36,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest exchange of JSON.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest upload of an update: a meter erases and writes its flash meanwhile.
+const UPDATE_TIMEOUT: Duration = Duration::from_secs(600);
 /// A meter closes a silent connection after 10 s; one that is about to be closed must not be used.
 const POOL_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -59,21 +61,17 @@ impl Client {
     /// # Errors
     /// [`ClientError::Local`] where this machine cannot make connections at all.
     pub fn new(url: &str) -> Result<Self, ClientError> {
-        // Another part of the program may have chosen before; meters are not reached over TLS anyway.
-        let _chosen_before = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(IDLE_TIMEOUT)
-            .pool_idle_timeout(POOL_TIMEOUT)
-            .redirect(Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .tls_certs_only([])
-            .build()
-            .map_err(ClientError::Local)?;
         Ok(Self {
-            http,
+            http: http(Some(IDLE_TIMEOUT))?,
             base: url.trim_end_matches('/').to_owned(),
+        })
+    }
+
+    /// Returns the same client without a limit to silence: while it takes a long body, a meter says nothing.
+    fn patient(&self) -> Result<Self, ClientError> {
+        Ok(Self {
+            http: http(None)?,
+            base: self.base.clone(),
         })
     }
 
@@ -116,11 +114,35 @@ impl Client {
     }
 }
 
+/// Makes what sends requests.
+fn http(idle: Option<Duration>) -> Result<reqwest::Client, ClientError> {
+    // Another part of the program may have chosen before; meters are not reached over TLS anyway.
+    let _chosen_before = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = reqwest::Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(POOL_TIMEOUT)
+        .redirect(Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .tls_certs_only([]);
+    if let Some(idle) = idle {
+        builder = builder.read_timeout(idle);
+    }
+    builder.build().map_err(ClientError::Local)
+}
+
 /// Ends an exchange that goes on for too long, however lively.
 async fn in_time<T>(
     exchange: impl Future<Output = Result<T, ClientError>>,
 ) -> Result<T, ClientError> {
-    let done = tokio::time::timeout(EXCHANGE_TIMEOUT, exchange).await;
+    within(EXCHANGE_TIMEOUT, exchange).await
+}
+
+async fn within<T>(
+    limit: Duration,
+    exchange: impl Future<Output = Result<T, ClientError>>,
+) -> Result<T, ClientError> {
+    let done = tokio::time::timeout(limit, exchange).await;
     done.map_err(|_| ClientError::TooSlow)?
 }
 

@@ -13,13 +13,16 @@ use protocol::{
     },
     messages::{
         Acknowledge, Anchored, Calibrate, CalibrationState, Clock, Config, Events, Health, Info,
-        Live,
+        Live, Updated,
     },
 };
 use reqwest::{Method, Response, StatusCode, header::AUTHORIZATION};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Answer, BlockStream, Client, ClientError, in_time, next_nonce, read, to_json};
+use super::{
+    Answer, BlockStream, Client, ClientError, UPDATE_TIMEOUT, in_time, next_nonce, read, to_json,
+    within,
+};
 use crate::WallClock;
 
 /// How often the time is told before a connection counts as too slow for it.
@@ -89,6 +92,15 @@ impl Session {
     /// [`ClientError`].
     pub async fn config(&self) -> Result<Config, ClientError> {
         self.get("/api/v1/config").await
+    }
+
+    /// Changes the settings; the version in them is that of the settings which they replace.
+    ///
+    /// # Errors
+    /// [`ClientError`]; where the connection broke, they may have changed.
+    pub async fn change_config(&self, config: &Config) -> Result<Config, ClientError> {
+        self.exchange(Method::PUT, "/api/v1/config", to_json(config))
+            .await
     }
 
     /// Reads which calibration is in force and how far a capture is.
@@ -173,6 +185,28 @@ impl Session {
         answer.success::<serde::de::IgnoredAny>()?;
         // A success with another status than 200 is none that this API has.
         Err(ClientError::WrongBlock)
+    }
+
+    /// Sends an update, an `.ofmon` file; the meter checks it, answers, and restarts into it.
+    ///
+    /// # Errors
+    /// [`ClientError::Answered`] with the reason where the meter does not take it, and all of the connection.
+    pub async fn update(&self, file: Vec<u8>) -> Result<Updated, ClientError> {
+        // A nonce that is fresh: the file is not to be sent twice.
+        self.info().await?;
+        let patient = Self {
+            client: self.client.patient()?,
+            device: self.device,
+            key: self.key.clone(),
+            nonce: Mutex::new(self.take()),
+        };
+        let exchange = async {
+            let path = "/api/v1/firmware";
+            let (response, mac) = patient.send(Method::POST, path, file).await?;
+            Ok((read(response).await?, mac))
+        };
+        let (answer, mac) = within(UPDATE_TIMEOUT, exchange).await?;
+        self.verified(answer, &mac)?.success()
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {

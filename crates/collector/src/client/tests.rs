@@ -30,6 +30,7 @@ fn info() -> Info {
         device: DEVICE,
         product: "ofmon".try_into().unwrap(),
         firmware: "0.1.0".try_into().unwrap(),
+        chip: "esp32c3".try_into().unwrap(),
         api: 1,
         store: StoreId(9),
         set_up: true,

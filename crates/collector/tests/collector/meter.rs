@@ -379,6 +379,7 @@ impl Inner {
             device: DEVICE,
             product: "ofmon".try_into().unwrap(),
             firmware: "0.1.0".try_into().unwrap(),
+            chip: "esp32c3".try_into().unwrap(),
             api: 1,
             store: self.store,
             set_up: self.token.is_some(),

@@ -1,6 +1,11 @@
 //! Registers, the fetch of an instruction, and traps.
 
-use crate::{compressed, execute, format::Instruction, memory::Bus};
+use crate::{
+    decode::Decoded,
+    execute::{self, Left, Registers},
+    format::Instruction,
+    memory::Bus,
+};
 
 /// What an instruction cannot do by itself; it stays without effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,7 +57,7 @@ pub enum Trap {
 /// An RV32IMC hart.
 #[derive(Clone, Debug)]
 pub struct Cpu {
-    registers: [u32; 32],
+    registers: Registers,
     pc: u32,
     retired: u64,
 }
@@ -62,7 +67,7 @@ impl Cpu {
     #[must_use]
     pub fn new(pc: u32) -> Self {
         Self {
-            registers: [0; 32],
+            registers: [0; 64],
             pc: pc & !1,
             retired: 0,
         }
@@ -75,6 +80,7 @@ impl Cpu {
     #[must_use]
     #[inline(always)]
     pub fn register(&self, number: usize) -> u32 {
+        assert!(number < 32, "there are 32 registers");
         self.registers[number]
     }
 
@@ -84,6 +90,7 @@ impl Cpu {
     /// When `number` is above 31.
     #[inline(always)]
     pub fn set_register(&mut self, number: usize, value: u32) {
+        assert!(number < 32, "there are 32 registers");
         self.registers[number] = value;
         self.registers[0] = 0;
     }
@@ -111,16 +118,16 @@ impl Cpu {
     /// What the instruction cannot do by itself. Then neither registers nor program counter have changed.
     #[inline]
     pub fn step(&mut self, bus: &mut impl Bus) -> Result<(), Trap> {
-        let low = fetch(bus, self.pc)?;
-        let (bits, length) = if low & 3 == 3 {
-            let high = fetch(bus, self.pc.wrapping_add(2))?;
-            (u32::from(high) << 16 | u32::from(low), 4)
-        } else {
-            let illegal = Trap::IllegalInstruction { bits: low.into() };
-            (compressed::expand(low).ok_or(illegal)?, 2)
+        let decoded = Decoded::fetch(bus, self.pc)?;
+        self.pc = match execute::instruction(&mut self.registers, bus, self.pc, decoded) {
+            Ok((next, _)) => next,
+            Err(Left::System(word)) => {
+                self.system(Instruction(word))?;
+                self.pc.wrapping_add(4)
+            }
+            Err(Left::Trap(trap)) => return Err(trap),
+            Err(Left::Unknown | Left::Hook) => unreachable!("a fresh instruction is decoded"),
         };
-        let following = self.pc.wrapping_add(length);
-        self.pc = execute::instruction(self, bus, Instruction(bits), following)?;
         self.retired += 1;
         Ok(())
     }
@@ -132,10 +139,39 @@ impl Cpu {
     pub fn run(&mut self, bus: &mut impl Bus, instructions: u64) -> Result<(), Trap> {
         (0..instructions).try_for_each(|_| self.step(bus))
     }
-}
 
-#[inline(always)]
-fn fetch(bus: &mut impl Bus, address: u32) -> Result<u16, Trap> {
-    bus.fetch16(address)
-        .map_err(|_| Trap::FetchFault { address })
+    /// `ecall`, `ebreak` and the counters.
+    #[inline(never)]
+    fn system(&mut self, word: Instruction) -> Result<(), Trap> {
+        const ECALL: u32 = 0x0000_0073;
+        const EBREAK: u32 = 0x0010_0073;
+        let illegal = Trap::IllegalInstruction { bits: word.0 };
+        // The number of the register that holds the bits to set or clear, or those bits themselves: 0 changes nothing.
+        let no_bits = word.rs1() == 0;
+        match word.funct3() {
+            0 if word.0 == ECALL => return Err(Trap::EnvironmentCall),
+            0 if word.0 == EBREAK => return Err(Trap::Breakpoint),
+            2 | 3 | 6 | 7 if no_bits => {}
+            _ => return Err(illegal),
+        }
+        let counter = self.counter(word.csr()).ok_or(illegal)?;
+        self.set_register(word.rd(), counter);
+        Ok(())
+    }
+
+    /// Returns a half of the count of instructions, which is that of the cycles too.
+    fn counter(&self, csr: u32) -> Option<u32> {
+        const MCYCLE: u32 = 0xb00;
+        const MINSTRET: u32 = 0xb02;
+        const CYCLE: u32 = 0xc00;
+        const INSTRET: u32 = 0xc02;
+        const UPPER: u32 = 0x080;
+        match csr & !UPPER {
+            MCYCLE | MINSTRET | CYCLE | INSTRET => {
+                let shift = if csr & UPPER == 0 { 0 } else { 32 };
+                Some((self.retired >> shift) as u32)
+            }
+            _ => None,
+        }
+    }
 }

@@ -1,114 +1,137 @@
-//! What each 32-bit instruction does: RV32I, M, `fence.i` and the counters of Zicsr.
+//! What each instruction does: RV32I, M and `fence.i`; system instructions are left to the caller.
 //!
-//! Every function checks the whole instruction before it changes anything, so that a trap leaves no trace.
+//! Every arm checks the whole instruction before it changes anything, so that a trap leaves no trace.
 
 use crate::{
-    cpu::{Cpu, Trap},
-    format::{Instruction, opcode},
-    memory::Bus,
+    cpu::Trap,
+    decode::{Decoded, Op},
+    memory::{Bus, BusFault},
 };
 
-/// Executes an instruction and returns the address of the next one, which is `following` unless it jumps.
+/// Cycles of each class of instructions on an ESP32-C3, where code and data lie in internal memory.
+///
+/// Espressif publishes a four-stage pipeline with a 32-bit multiplier and divider, and no table. These are assumptions,
+/// on the slow side where in doubt: a load is counted with the slot that an instruction waits that uses it at once, and
+/// a division as one bit a cycle. What the cache of the flash misses is not counted.
+pub(crate) mod cycles {
+    /// Arithmetic, logic, multiplications, stores and branches not taken.
+    pub(crate) const SIMPLE: u32 = 1;
+    /// Loads from memory.
+    pub(crate) const LOAD: u32 = 2;
+    /// Divisions and remainders.
+    pub(crate) const DIVISION: u32 = 33;
+    /// Jumps and branches taken: the pipeline begins anew.
+    pub(crate) const JUMP: u32 = 3;
+    /// System instructions.
+    pub(crate) const SYSTEM: u32 = 2;
+    /// What a register of a peripheral needs beyond memory: two cycles of the 80 MHz bus and its bridge.
+    pub(crate) const PERIPHERAL: u32 = 4;
+}
+
+/// The registers; writes to `x0` go to the one behind the last.
+pub(crate) type Registers = [u32; 64];
+
+/// What an instruction left to its caller.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Left {
+    /// It trapped.
+    Trap(Trap),
+    /// It is a system instruction, this word.
+    System(u32),
+    /// Nothing is decoded here.
+    Unknown,
+    /// Someone wants to know.
+    Hook,
+}
+
+/// Executes an instruction; returns the address of the next one and the cycles that it took.
 #[inline(always)]
 pub(crate) fn instruction(
-    cpu: &mut Cpu,
+    registers: &mut Registers,
     bus: &mut impl Bus,
-    word: Instruction,
-    following: u32,
-) -> Result<u32, Trap> {
-    match word.opcode() {
-        opcode::OP_IMM => {
-            let value = with_immediate(word, cpu.register(word.rs1()))?;
-            cpu.set_register(word.rd(), value);
+    pc: u32,
+    decoded: Decoded,
+) -> Result<(u32, u32), Left> {
+    let following = pc.wrapping_add(decoded.length());
+    let left = registers[usize::from(decoded.rs1 & 31)];
+    let right = registers[usize::from(decoded.rs2())];
+    let immediate = decoded.immediate;
+    let (signed_left, signed_right) = (left as i32, right as i32);
+    let mut cost = cycles::SIMPLE;
+    let address = left.wrapping_add(immediate);
+    let value = match decoded.op {
+        Op::Set => immediate,
+        Op::Addi => address,
+        Op::Slti => u32::from(signed_left < immediate as i32),
+        Op::Sltiu => u32::from(left < immediate),
+        Op::Xori => left ^ immediate,
+        Op::Ori => left | immediate,
+        Op::Andi => left & immediate,
+        Op::Slli => left << (immediate & 31),
+        Op::Srli => left >> (immediate & 31),
+        Op::Srai => (signed_left >> (immediate & 31)) as u32,
+        Op::Add => left.wrapping_add(right),
+        Op::Sub => left.wrapping_sub(right),
+        Op::Sll => left << (right & 31),
+        Op::Slt => u32::from(signed_left < signed_right),
+        Op::Sltu => u32::from(left < right),
+        Op::Xor => left ^ right,
+        Op::Srl => left >> (right & 31),
+        Op::Sra => (signed_left >> (right & 31)) as u32,
+        Op::Or => left | right,
+        Op::And => left & right,
+        Op::Mul => left.wrapping_mul(right),
+        Op::Mulh => high_half(i64::from(signed_left) * i64::from(signed_right)),
+        Op::Mulhsu => high_half(i64::from(signed_left) * i64::from(right)),
+        Op::Mulhu => ((u64::from(left) * u64::from(right)) >> 32) as u32,
+        Op::Div | Op::Divu | Op::Rem | Op::Remu => {
+            cost = cycles::DIVISION;
+            division(decoded.op, left, right)
         }
-        opcode::OP => {
-            let (left, right) = (cpu.register(word.rs1()), cpu.register(word.rs2()));
-            cpu.set_register(word.rd(), operation(word, left, right)?);
+        Op::Lb | Op::Lh | Op::Lw | Op::Lbu | Op::Lhu => {
+            cost = cycles::LOAD;
+            load(bus, decoded.op, address).map_err(Left::Trap)?
         }
-        opcode::LOAD => {
-            let address = cpu.register(word.rs1()).wrapping_add(word.immediate_i());
-            cpu.set_register(word.rd(), load(bus, word, address)?);
+        Op::Sb | Op::Sh | Op::Sw => {
+            store(bus, decoded.op, address, right).map_err(Left::Trap)?;
+            return Ok((following, cost));
         }
-        opcode::STORE => {
-            let address = cpu.register(word.rs1()).wrapping_add(word.immediate_s());
-            store(bus, word, address, cpu.register(word.rs2()))?;
+        Op::Beq => return Ok(branch(left == right, immediate, following)),
+        Op::Bne => return Ok(branch(left != right, immediate, following)),
+        Op::Blt => return Ok(branch(signed_left < signed_right, immediate, following)),
+        Op::Bge => return Ok(branch(signed_left >= signed_right, immediate, following)),
+        Op::Bltu => return Ok(branch(left < right, immediate, following)),
+        Op::Bgeu => return Ok(branch(left >= right, immediate, following)),
+        Op::Jal => {
+            registers[usize::from(decoded.rd & 63)] = following;
+            return Ok((immediate, cycles::JUMP));
         }
-        opcode::BRANCH => {
-            if is_taken(word, cpu.register(word.rs1()), cpu.register(word.rs2()))? {
-                return Ok(cpu.pc().wrapping_add(word.immediate_b()));
-            }
+        Op::Jalr => {
+            registers[usize::from(decoded.rd & 63)] = following;
+            return Ok((address & !1, cycles::JUMP));
         }
-        opcode::LUI => cpu.set_register(word.rd(), word.immediate_u()),
-        opcode::AUIPC => {
-            cpu.set_register(word.rd(), cpu.pc().wrapping_add(word.immediate_u()));
-        }
-        opcode::JAL => {
-            cpu.set_register(word.rd(), following);
-            return Ok(cpu.pc().wrapping_add(word.immediate_j()));
-        }
-        opcode::JALR if word.funct3() == 0 => {
-            // The target is read first: both may be the same register.
-            let target = cpu.register(word.rs1()).wrapping_add(word.immediate_i()) & !1;
-            cpu.set_register(word.rd(), following);
-            return Ok(target);
-        }
-        opcode::MISC_MEM if word.funct3() <= 1 => {}
-        opcode::SYSTEM => system(cpu, word)?,
-        _ => return Err(illegal(word)),
-    }
-    Ok(following)
+        Op::Fence => return Ok((following, cost)),
+        Op::System => return Err(Left::System(immediate)),
+        Op::Illegal => return Err(illegal(immediate)),
+        Op::Unknown => return Err(Left::Unknown),
+        Op::Hook => return Err(Left::Hook),
+    };
+    registers[usize::from(decoded.rd & 63)] = value;
+    Ok((following, cost))
 }
 
 #[cold]
-fn illegal(word: Instruction) -> Trap {
-    Trap::IllegalInstruction { bits: word.0 }
+fn illegal(bits: u32) -> Left {
+    Left::Trap(Trap::IllegalInstruction { bits })
 }
 
 #[inline(always)]
-fn with_immediate(word: Instruction, left: u32) -> Result<u32, Trap> {
-    let right = word.immediate_i();
-    // A shift keeps its count where others have the lower bits of the immediate.
-    Ok(match (word.funct3(), word.funct7()) {
-        (0, _) => left.wrapping_add(right),
-        (1, 0x00) => left << (right & 31),
-        (2, _) => u32::from((left as i32) < right as i32),
-        (3, _) => u32::from(left < right),
-        (4, _) => left ^ right,
-        (5, 0x00) => left >> (right & 31),
-        (5, 0x20) => (left as i32 >> (right & 31)) as u32,
-        (6, _) => left | right,
-        (7, _) => left & right,
-        _ => return Err(illegal(word)),
-    })
-}
-
-#[inline(always)]
-fn operation(word: Instruction, left: u32, right: u32) -> Result<u32, Trap> {
-    let (signed_left, signed_right) = (left as i32, right as i32);
-    Ok(match (word.funct7(), word.funct3()) {
-        (0x00, 0) => left.wrapping_add(right),
-        (0x00, 1) => left << (right & 31),
-        (0x00, 2) => u32::from(signed_left < signed_right),
-        (0x00, 3) => u32::from(left < right),
-        (0x00, 4) => left ^ right,
-        (0x00, 5) => left >> (right & 31),
-        (0x00, 6) => left | right,
-        (0x00, 7) => left & right,
-        (0x20, 0) => left.wrapping_sub(right),
-        (0x20, 5) => (signed_left >> (right & 31)) as u32,
-        (0x01, 0) => left.wrapping_mul(right),
-        (0x01, 1) => high_half(i64::from(signed_left) * i64::from(signed_right)),
-        (0x01, 2) => high_half(i64::from(signed_left) * i64::from(right)),
-        (0x01, 3) => ((u64::from(left) * u64::from(right)) >> 32) as u32,
-        // A division by zero does not trap: all bits set, and the dividend as the remainder.
-        (0x01, 4) if right == 0 => u32::MAX,
-        (0x01, 4) => signed_left.wrapping_div(signed_right) as u32,
-        (0x01, 5) => left.checked_div(right).unwrap_or(u32::MAX),
-        (0x01, 6) if right == 0 => left,
-        (0x01, 6) => signed_left.wrapping_rem(signed_right) as u32,
-        (0x01, 7) => left.checked_rem(right).unwrap_or(left),
-        _ => return Err(illegal(word)),
-    })
+fn branch(is_taken: bool, target: u32, following: u32) -> (u32, u32) {
+    if is_taken {
+        (target, cycles::JUMP)
+    } else {
+        (following, cycles::SIMPLE)
+    }
 }
 
 #[inline(always)]
@@ -116,89 +139,54 @@ fn high_half(product: i64) -> u32 {
     (product >> 32) as u32
 }
 
+/// Divides. A division by zero does not trap: all bits set, and the dividend as the remainder.
 #[inline(always)]
-fn load(bus: &mut impl Bus, word: Instruction, address: u32) -> Result<u32, Trap> {
-    let mask = match word.funct3() {
-        0 | 4 => 0,
-        1 | 5 => 1,
-        2 => 3,
-        _ => return Err(illegal(word)),
+fn division(op: Op, left: u32, right: u32) -> u32 {
+    let (signed_left, signed_right) = (left as i32, right as i32);
+    match op {
+        Op::Divu => left.checked_div(right).unwrap_or(u32::MAX),
+        Op::Remu => left.checked_rem(right).unwrap_or(left),
+        Op::Div if right == 0 => u32::MAX,
+        Op::Div => signed_left.wrapping_div(signed_right) as u32,
+        _ if right == 0 => left,
+        _ => signed_left.wrapping_rem(signed_right) as u32,
+    }
+}
+
+#[inline(always)]
+fn load<B: Bus>(bus: &mut B, op: Op, address: u32) -> Result<u32, Trap> {
+    let mask = match op {
+        Op::Lw => 3,
+        Op::Lh | Op::Lhu => 1,
+        _ => 0,
     };
-    if address & mask != 0 {
+    if !B::TAKES_MISALIGNED && address & mask != 0 {
         return Err(Trap::LoadMisaligned { address });
     }
-    let loaded = match word.funct3() {
-        0 => bus.load8(address).map(|byte| byte as i8 as u32),
-        1 => bus.load16(address).map(|half| half as i16 as u32),
-        4 => bus.load8(address).map(u32::from),
-        5 => bus.load16(address).map(u32::from),
-        _ => bus.load32(address),
+    let loaded = match op {
+        Op::Lw => bus.load32(address),
+        Op::Lh => bus.load16(address).map(|half| half as i16 as u32),
+        Op::Lhu => bus.load16(address).map(u32::from),
+        Op::Lb => bus.load8(address).map(|byte| byte as i8 as u32),
+        _ => bus.load8(address).map(u32::from),
     };
-    loaded.map_err(|_| Trap::LoadFault { address })
+    loaded.map_err(|BusFault| Trap::LoadFault { address })
 }
 
 #[inline(always)]
-fn store(bus: &mut impl Bus, word: Instruction, address: u32, value: u32) -> Result<(), Trap> {
-    let mask = match word.funct3() {
-        0 => 0,
-        1 => 1,
-        2 => 3,
-        _ => return Err(illegal(word)),
+fn store<B: Bus>(bus: &mut B, op: Op, address: u32, value: u32) -> Result<(), Trap> {
+    let mask = match op {
+        Op::Sw => 3,
+        Op::Sh => 1,
+        _ => 0,
     };
-    if address & mask != 0 {
+    if !B::TAKES_MISALIGNED && address & mask != 0 {
         return Err(Trap::StoreMisaligned { address });
     }
-    let stored = match word.funct3() {
-        0 => bus.store8(address, value as u8),
-        1 => bus.store16(address, value as u16),
-        _ => bus.store32(address, value),
+    let stored = match op {
+        Op::Sw => bus.store32(address, value),
+        Op::Sh => bus.store16(address, value as u16),
+        _ => bus.store8(address, value as u8),
     };
-    stored.map_err(|_| Trap::StoreFault { address })
-}
-
-#[inline(always)]
-fn is_taken(word: Instruction, left: u32, right: u32) -> Result<bool, Trap> {
-    Ok(match word.funct3() {
-        0 => left == right,
-        1 => left != right,
-        4 => (left as i32) < right as i32,
-        5 => left as i32 >= right as i32,
-        6 => left < right,
-        7 => left >= right,
-        _ => return Err(illegal(word)),
-    })
-}
-
-/// `ecall`, `ebreak` and the counters. Rare, so it stays out of the way of the others.
-#[inline(never)]
-fn system(cpu: &mut Cpu, word: Instruction) -> Result<(), Trap> {
-    const ECALL: u32 = 0x0000_0073;
-    const EBREAK: u32 = 0x0010_0073;
-    // The number of the register that holds the bits to set or clear, or those bits themselves: 0 changes nothing.
-    let no_bits = word.rs1() == 0;
-    match word.funct3() {
-        0 if word.0 == ECALL => return Err(Trap::EnvironmentCall),
-        0 if word.0 == EBREAK => return Err(Trap::Breakpoint),
-        2 | 3 | 6 | 7 if no_bits => {}
-        _ => return Err(illegal(word)),
-    }
-    let counter = counter(cpu, word.csr()).ok_or_else(|| illegal(word))?;
-    cpu.set_register(word.rd(), counter);
-    Ok(())
-}
-
-/// Returns a half of the count of instructions, which is that of the cycles too.
-fn counter(cpu: &Cpu, csr: u32) -> Option<u32> {
-    const MCYCLE: u32 = 0xb00;
-    const MINSTRET: u32 = 0xb02;
-    const CYCLE: u32 = 0xc00;
-    const INSTRET: u32 = 0xc02;
-    const UPPER: u32 = 0x080;
-    match csr & !UPPER {
-        MCYCLE | MINSTRET | CYCLE | INSTRET => {
-            let shift = if csr & UPPER == 0 { 0 } else { 32 };
-            Some((cpu.retired() >> shift) as u32)
-        }
-        _ => None,
-    }
+    stored.map_err(|BusFault| Trap::StoreFault { address })
 }

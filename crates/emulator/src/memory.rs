@@ -7,9 +7,13 @@ pub struct BusFault;
 
 /// Everything that has an address: memory and the registers of peripherals.
 ///
-/// The processor asks only for addresses that are multiples of the access's size. Loads take `&mut self` because reading
+/// Unless [`TAKES_MISALIGNED`](Self::TAKES_MISALIGNED) says otherwise, the processor asks only for addresses that are
+/// multiples of the access's size. Loads take `&mut self` because reading
 /// a peripheral's register may change it.
 pub trait Bus {
+    /// Whether loads and stores may lie at any address; otherwise a misaligned one traps before the bus is asked.
+    const TAKES_MISALIGNED: bool = false;
+
     /// Reads a byte.
     ///
     /// # Errors

@@ -1,0 +1,52 @@
+//! HTTP on port 80: the device API on as many connections as a meter serves side by side.
+
+use device::http;
+use embassy_net::Stack;
+use static_cell::ConstStaticCell;
+
+use crate::{hardware::Hardware, measuring::SharedMeter, slots::SharedSlots};
+
+const PORT: u16 = 80;
+/// An update comes in portions of this.
+const RECEIVED_BYTES: usize = 2 * 1460;
+/// Two segments, so that one can be on its way while the other is made.
+const SENT_BYTES: usize = 2 * 1460;
+
+/// What one connection needs.
+struct Buffers {
+    received: [u8; RECEIVED_BYTES],
+    sent: [u8; SENT_BYTES],
+    http: [u8; http::HTTP_BUFFER_BYTES],
+}
+
+static BUFFERS: [ConstStaticCell<Buffers>; http::CONNECTIONS] = [const {
+    ConstStaticCell::new(Buffers {
+        received: [0; RECEIVED_BYTES],
+        sent: [0; SENT_BYTES],
+        http: [0; http::HTTP_BUFFER_BYTES],
+    })
+}; http::CONNECTIONS];
+
+/// Serves one connection after the other, for good.
+#[embassy_executor::task(pool_size = http::CONNECTIONS)]
+pub async fn serve(
+    connection: usize,
+    stack: Stack<'static>,
+    meter: SharedMeter,
+    slots: SharedSlots,
+    hardware: &'static Hardware,
+) {
+    let Some(buffers) = BUFFERS.get(connection).and_then(ConstStaticCell::try_take) else {
+        return;
+    };
+    let router = http::router(meter, slots, hardware);
+    picoserve::Server::new(&router, &http::CONFIG, &mut buffers.http)
+        .listen_and_serve(
+            connection,
+            stack,
+            PORT,
+            &mut buffers.received,
+            &mut buffers.sent,
+        )
+        .await;
+}

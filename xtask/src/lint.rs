@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Result, bail};
 
-use crate::project::Project;
+use crate::project::{Project, cargo_in};
 use crate::stages::Stages;
 use crate::{command, tidy};
 
@@ -29,6 +29,10 @@ pub(crate) fn all(project: &Project, required: bool) -> Result<bool> {
             "format",
             command::run(project.cargo().args(["fmt", "--all", "--check"])),
         ),
+        (
+            "format of the firmware",
+            command::run(cargo_in(&project.root.join("firmware")).args(["fmt", "--check"])),
+        ),
         ("tidy", tidy::run(project)),
     ];
     if with_deny {
@@ -47,9 +51,9 @@ pub(crate) fn all(project: &Project, required: bool) -> Result<bool> {
     sum_up(checks).map(|()| with_deny)
 }
 
-/// Checks the licences and sources of both workspaces.
+/// Checks the licences and sources of all workspaces.
 fn check_dependencies(project: &Project, deny: &Path) -> Result<()> {
-    for manifest in ["Cargo.toml", "fuzz/Cargo.toml"] {
+    for manifest in ["Cargo.toml", "fuzz/Cargo.toml", "firmware/Cargo.toml"] {
         let mut check = Command::new(deny);
         check.current_dir(&project.root);
         check.args(["--manifest-path", manifest, "--config", "deny.toml"]);
@@ -61,7 +65,10 @@ fn check_dependencies(project: &Project, deny: &Path) -> Result<()> {
 }
 
 /// Returns one error for all checks that failed.
-fn sum_up(checks: Vec<(&str, Result<()>)>) -> Result<()> {
+///
+/// # Errors
+/// When any of them did.
+pub(crate) fn sum_up(checks: Vec<(&str, Result<()>)>) -> Result<()> {
     let failed: Vec<_> = checks
         .into_iter()
         .filter_map(|(name, outcome)| outcome.err().map(|error| format!("{name}: {error:#}")))

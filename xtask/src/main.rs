@@ -5,6 +5,7 @@ mod apt;
 mod command;
 mod demo;
 mod double;
+mod firmware;
 mod fuzz;
 mod guest;
 mod lint;
@@ -51,6 +52,8 @@ enum Verb {
     Report(report::Arguments),
     /// Builds the documentation of all crates
     Doc,
+    /// Builds the firmware of the chips, its images, and flashes a board
+    Firmware(firmware::Arguments),
     /// Runs a fuzz target, or lists them
     Fuzz(fuzz::Arguments),
     /// Installs what all verbs need
@@ -76,6 +79,7 @@ fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Tidy => tidy::run(&project).map(|()| ExitCode::SUCCESS),
         Verb::Report(arguments) => report::run(&project, &arguments),
         Verb::Doc => test::document(&project).map(|()| ExitCode::SUCCESS),
+        Verb::Firmware(arguments) => firmware::run(&project, &arguments),
         Verb::Fuzz(arguments) => fuzz::run(&project, &arguments).map(|()| ExitCode::SUCCESS),
         Verb::Setup => setup(&project).map(|()| ExitCode::SUCCESS),
     }
@@ -89,6 +93,7 @@ fn setup(project: &Project) -> Result<()> {
     ui::install(project)?;
     double::prepare_python_client(project)?;
     littlefs::prepare(project)?;
+    firmware::prepare(project)?;
     println!("everything is installed");
     Ok(())
 }

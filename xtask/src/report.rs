@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use serde_json::{Map, Value};
 
 use crate::project::Project;
-use crate::{command, guest};
+use crate::{command, firmware, guest};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -35,13 +35,16 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
     if arguments.docs {
         measure.arg("--docs").arg(project.root.join("docs"));
     }
-    // Only this section runs what is compiled for the chip.
-    if arguments
-        .section
-        .as_deref()
-        .is_none_or(|section| section == "metering")
-    {
+    // Only these sections run what is compiled for the chip.
+    let asked = |name| {
+        let section = arguments.section.as_deref();
+        section.is_none_or(|section| section == name)
+    };
+    if asked("metering") {
         measure.env(guest::METERING.variable, guest::METERING.build(project)?);
+    }
+    if asked("firmware") {
+        firmware::Images::build(project)?.tell(&mut measure);
     }
     let status = command::status(&mut measure)?;
     let text = fs::read_to_string(&file)

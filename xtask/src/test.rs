@@ -8,11 +8,11 @@ use clap::ValueEnum;
 
 use crate::project::Project;
 use crate::stages::Stages;
-use crate::{command, double, fuzz, guest, lint, littlefs, targets, ui};
+use crate::{command, double, firmware, fuzz, guest, lint, littlefs, targets, ui};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Leaves out documentation, browser and what needs Python, and fuzzes shorter
+    /// Leaves out the chips' images, documentation, browser and what needs Python, and fuzzes shorter
     #[arg(long)]
     quick: bool,
     /// The stages to run; without them, all
@@ -30,6 +30,8 @@ enum Stage {
     Ui,
     /// All Rust tests
     Cargo,
+    /// The images of the chips: budgets, and the ESP32-C3's in the emulator
+    Firmware,
     /// Documentation without warnings
     Doc,
     /// Each fuzz target for some seconds
@@ -49,6 +51,7 @@ impl Stage {
             Self::BareMetal => "bare-metal",
             Self::Ui => "ui",
             Self::Cargo => "cargo",
+            Self::Firmware => "firmware",
             Self::Doc => "doc",
             Self::Fuzz => "fuzz",
             Self::Littlefs => "littlefs",
@@ -61,7 +64,7 @@ impl Stage {
     fn is_quick(self) -> bool {
         !matches!(
             self,
-            Self::Doc | Self::Littlefs | Self::Thingsboard | Self::UiE2e
+            Self::Firmware | Self::Doc | Self::Littlefs | Self::Thingsboard | Self::UiE2e
         )
     }
 }
@@ -87,6 +90,7 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
             Stage::BareMetal => bare_metal(project),
             Stage::Ui => ui::check(project),
             Stage::Cargo => command::run(project.cargo().args(["test", "--workspace"])),
+            Stage::Firmware => firmware::all(project),
             Stage::Doc => document(project),
             Stage::Fuzz => fuzz::smoke(
                 project,
@@ -119,7 +123,8 @@ fn bare_metal(project: &Project) -> Result<()> {
     // The same selection of packages as in the stage `cargo`, so that nothing is built twice.
     let mut same_bits = project.cargo();
     same_bits.args(["test", "--workspace", "--test", "emulator", "--"]);
-    same_bits.args(["--ignored", "--nocapture"]);
+    // What runs whole images is in the stage `firmware`.
+    same_bits.args(["--ignored", "--nocapture", "--skip", "firmware"]);
     for guest in [guest::METERING, guest::STORE] {
         same_bits.env(guest.variable, guest.build(project)?);
     }

@@ -53,7 +53,7 @@ const DIRECTIONS: &[Direction] = &[
     },
     Direction {
         name: "emulator",
-        may: &["metering", "nor-model"],
+        may: &["metering", "nor-model", "sim"],
         tests_may: &["flash-store", "protocol", "store-trials"],
     },
     // Never device, tests included: an old collector must do with what the protocol says.
@@ -64,7 +64,7 @@ const DIRECTIONS: &[Direction] = &[
     },
     Direction {
         name: "ofmon",
-        may: &["collector", "flash-store", "protocol", "sim"],
+        may: &["collector", "emulator", "flash-store", "protocol", "sim"],
         tests_may: &["nor-model", "thingsboard-double"],
     },
     // What a whole-system test looks at is its own affair.
@@ -73,10 +73,10 @@ const DIRECTIONS: &[Direction] = &[
         may: ALL,
         tests_may: ALL,
     },
-    // Its tasks call the others as programs.
+    // Its tasks call the others as programs; only the header of an update comes from where a meter reads it.
     Direction {
         name: "xtask",
-        may: &[],
+        may: &["protocol"],
         tests_may: &[],
     },
 ];

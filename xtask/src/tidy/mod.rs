@@ -5,6 +5,7 @@
 //! What only a reader can judge (bytes of released formats, traits before their
 //! second implementation) is left to review.
 
+mod flash_map;
 mod layout;
 mod source;
 mod workspace;
@@ -56,6 +57,11 @@ const RULES: &[Rule] = &[
         name: "only firmware names the chip maker's crates",
         why: "a board is behind one trait; a second chip family must not touch the meter's code",
         broken: source::chip_names,
+    },
+    Rule {
+        name: "the partition table is the meter's flash map",
+        why: "the bootloader reads the one, the meter's code has the other: where they differ, one erases what the other keeps",
+        broken: flash_map::agrees,
     },
     Rule {
         name: "a file has at most 450 lines, a test 600",

@@ -19,6 +19,7 @@
 
 mod air;
 mod arguments;
+mod chips;
 mod commands;
 mod context;
 mod engine;

@@ -14,7 +14,7 @@ use sim::{
 };
 
 use crate::{
-    air,
+    air, chips,
     context::Context,
     exit::Problem,
     moment,
@@ -37,6 +37,8 @@ Examples:
       the same for a WAV file whose full scale is 400 V and 50 A
   ofmon sim --state /tmp/air --start 2026-01-01 --history 48h
       two days of January; collectors that use this directory live there too
+  ofmon sim --devices 2 --state /tmp/chips --firmware merged.bin --rom esp32c3_rev101_rom.elf
+      two emulated chips that run the image of a real meter, from power-on
 
 Files for --replay, told by their content; after its end a file begins anew:
   load profile   Date;Time;Global_active_power;Global_reactive_power;Voltage
@@ -52,7 +54,15 @@ Samples and WAV last at least 1 s and have up to 1 GiB, 100 million samples, 100
 the smallest current transformer that the peak fits into, of 5 to 1000 A.
 
 A meter keeps its flash in DIR/ID.flash: started again with the same DIR and seed, it goes on as after
-a power cut. DIR/meters.json says where the meters are; `--sim DIR` or OFMON_SIM leads the other commands there.";
+a power cut. DIR/meters.json says where the meters are; `--sim DIR` or OFMON_SIM leads the other commands there.
+
+With --firmware each meter is an emulated ESP32-C3 that runs IMAGE, the merged.bin of
+`./x firmware image --features emulated-network,dev`: an image with Wi-Fi reaches nobody here. Its flash is
+DIR/ID.nor, made of IMAGE where it is missing; where it is there, the meter goes on with what it holds, and IMAGE is not
+looked at. Its parts are a few percent off, as those of a meter that nobody has calibrated. It starts without history;
+--history or --days let it live through so much first, which takes some seconds a minute and meter; --speed paces that. --fast-history, --start and --channels above 1 are refused, and recorded waveforms of another rate than
+the image's 2000 Hz. The mask ROM is Espressif's; it comes with the espflash crate, as
+resources/roms/esp32c3_rev101_rom.elf. `--log debug` shows what the chips print.";
 
 /// Arguments of `sim`.
 #[derive(Debug, Args)]
@@ -77,11 +87,17 @@ pub(crate) struct Sim {
     /// Current in A at the full scale of the WAV file FILE
     #[arg(long, value_name = "Y", requires_all = ["replay", "wav_volts"], value_parser = parse_full_scale)]
     wav_amperes: Option<f64>,
-    /// Days of history before the present begins [default: 1]
-    #[arg(long, value_name = "D", conflicts_with = "replay")]
+    /// Runs this image of a real meter on emulated chips, as below
+    #[arg(long, value_name = "IMAGE")]
+    firmware: Option<PathBuf>,
+    /// The chips' mask ROM, an ELF file; only --firmware needs it
+    #[arg(long, value_name = "FILE", env = "OFMON_ROM", hide_env_values = true)]
+    rom: Option<PathBuf>,
+    /// Days of history before the present begins [default: 1; none with --firmware]
+    #[arg(long, value_name = "D")]
     days: Option<u32>,
     /// Length of that history as a span, such as 36h or 14d
-    #[arg(long, value_name = "SPAN", conflicts_with_all = ["replay", "days"], value_parser = parse_span)]
+    #[arg(long, value_name = "SPAN", conflicts_with = "days", value_parser = parse_span)]
     history: Option<Duration>,
     /// Makes history of 10 s means instead of samples: a hundred times faster, and not a test of measuring
     #[arg(long)]
@@ -102,10 +118,12 @@ pub(crate) struct Sim {
 struct Ready<'a> {
     state: &'a std::path::Path,
     meters: Vec<Meter<'a>>,
-    /// Pairs of samples behind the history; null while history is still being made.
+    /// Pairs of samples behind the history; null while history is still being made, and of emulated chips.
     samples: Option<u64>,
     /// Whether history was made of means instead of samples.
     fast_history: bool,
+    /// The image that the meters run; null where they are simulated above it.
+    firmware: Option<&'a std::path::Path>,
 }
 
 /// A meter that answers; its password stays in `meters.json`.
@@ -120,17 +138,57 @@ impl Sim {
     /// Simulates until the user ends it.
     pub(crate) async fn run(self, context: &Context) -> Result<()> {
         let start_ms = self.start;
+        let image = self.firmware.clone();
+        let rom = self.rom.clone();
+        if image.is_some() {
+            self.check_for_chips()?;
+        }
         let options = self.options(context.zone())?;
+        let firmware = image
+            .map(|image| chips::Firmware::read(image, rom))
+            .transpose()?;
         let mut report = Report::new(context, &options, start_ms);
+        report.firmware = firmware.as_ref().map(chips::Firmware::image);
         let mut failed = None;
-        fleet::run(&options, stop::asked(), |progress| {
+        let progress = |progress| {
             if let Err(error) = report.hear(progress) {
                 failed.get_or_insert(error);
             }
-        })
-        .await
-        .map_err(explained)?;
+        };
+        match &firmware {
+            Some(firmware) => chips::run(&options, firmware, stop::asked(), progress)
+                .await
+                .map_err(explained)?,
+            None => fleet::run(&options, stop::asked(), progress)
+                .await
+                .map_err(|error| explained(error.into()))?,
+        }
         failed.map_or(Ok(()), Err)
+    }
+
+    /// Refuses what an image on a chip cannot do.
+    fn check_for_chips(&self) -> Result<()> {
+        let refused = |what: &str, hint| {
+            let message = format!("--firmware and {what} do not go together");
+            Err(Problem::usage(message, hint).into())
+        };
+        if self.fast_history {
+            return refused(
+                "--fast-history",
+                "a chip measures every sample; --history lets it live through a time as fast as it goes",
+            );
+        }
+        if self.start.is_some() {
+            return refused("--start", "a chip takes its time from who collects it");
+        }
+        if air::has_clock(&self.state) {
+            let what = "a directory whose meters live in another time";
+            return refused(what, "give --state a directory of its own");
+        }
+        if self.channels != 1 {
+            return refused("--channels", "the image has one channel");
+        }
+        Ok(())
     }
 
     fn options(self, zone: &TimeZone) -> Result<Options> {
@@ -139,12 +197,21 @@ impl Sim {
                 Problem::usage("--speed is a number from 0 on", "0 is as fast as it goes").into(),
             );
         }
+        let is_firmware = self.firmware.is_some();
+        let has_length = self.days.is_some() || self.history.is_some();
+        if self.replay.is_some() && has_length && !is_firmware {
+            let hint = "leave --days and --history away: all of the file becomes history";
+            return Err(Problem::usage("the history of a file has its own length", hint).into());
+        }
         if self.start.is_some() && self.speed > 0.0 {
             let hint = "leave --speed away: other dates need a history that is there at once";
             return Err(Problem::usage("--start and --speed do not go together", hint).into());
         }
         let days = |days: u32| Duration::from_secs(u64::from(days) * 86_400);
-        let history = self.history.unwrap_or_else(|| days(self.days.unwrap_or(1)));
+        let days_by_default = u32::from(!is_firmware);
+        let history = self
+            .history
+            .unwrap_or_else(|| days(self.days.unwrap_or(days_by_default)));
         let length_ms = i64::try_from(history.as_millis()).unwrap_or(i64::MAX);
         let present_ms = match self.start {
             Some(start_ms) => start_ms.saturating_add(length_ms),
@@ -179,6 +246,8 @@ struct Report<'a> {
     start_ms: Option<i64>,
     history: Option<Joint>,
     history_length: Duration,
+    /// The image that the meters run.
+    firmware: Option<&'a std::path::Path>,
     /// Meters that answer, until they are told of.
     ready: Vec<MeterEntry>,
 }
@@ -191,6 +260,7 @@ impl<'a> Report<'a> {
             start_ms,
             history: None,
             history_length: options.history,
+            firmware: None,
             ready: Vec::new(),
         }
     }
@@ -209,6 +279,11 @@ impl<'a> Report<'a> {
                     .get_or_insert_with(begin)
                     .set(device, done.as_secs(), total.as_secs());
                 Ok(())
+            }
+            // Chips answer when their history is there.
+            Progress::Ready(meters) if self.firmware.is_some() => {
+                self.history = None;
+                self.tell(&meters, None)
             }
             Progress::Ready(meters) if self.options.speed > 0.0 => self.tell(&meters, None),
             Progress::Ready(meters) => {
@@ -255,6 +330,7 @@ impl<'a> Report<'a> {
                 .collect(),
             samples,
             fast_history: self.options.fast_history,
+            firmware: self.firmware,
         };
         self.context.output.print(&document, |ready| {
             let columns = [
@@ -283,9 +359,9 @@ impl<'a> Report<'a> {
 }
 
 /// Says what to do about a file that cannot be replayed.
-fn explained(error: sim::Error) -> anyhow::Error {
-    let sim::Error::Recording(recording) = &error else {
-        return error.into();
+fn explained(error: anyhow::Error) -> anyhow::Error {
+    let Some(sim::Error::Recording(recording)) = error.downcast_ref::<sim::Error>() else {
+        return error;
     };
     let hint = match recording {
         RecordingError::ScaleMissing => {
@@ -295,7 +371,7 @@ fn explained(error: sim::Error) -> anyhow::Error {
         _ => "`ofmon sim --help` shows the files that can be replayed",
     };
     let problem = Problem::usage(error.to_string(), hint);
-    anyhow::Error::new(error).context(problem)
+    error.context(problem)
 }
 
 /// Reads what a full scale stands for.

@@ -24,6 +24,7 @@ fn flash(sectors: usize, readings: u64) -> Vec<u8> {
         device: DeviceId([2, 0x0f, 0x6d, 0, 0, 1]),
         store: StoreId(7),
         channels: 1,
+        password: None,
     };
     let mut store = FlashStore::format(Nor::new(sectors * SECTOR_BYTES), &format).unwrap();
     store.config_write(TOKEN).unwrap();
@@ -280,6 +281,7 @@ fn several_stores_on_one_chip_are_all_listed() {
             device: DeviceId([9; 6]),
             store: StoreId(9),
             channels: 2,
+            password: None,
         },
     )
     .unwrap();

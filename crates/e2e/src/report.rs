@@ -16,14 +16,14 @@ use crate::accuracy::{
     long, rows,
     unit::Model,
 };
-use crate::flash;
 use crate::scenario::{self, Difference, cuts, kills, replay, restarts, throughput};
+use crate::{firmware, flash};
 
 /// Names the program that measures on the chip, as `./x` builds it.
 const GUEST: &str = "OFMON_METERING_GUEST";
 
 /// Sections that can be measured.
-pub const SECTIONS: &[&str] = &["main", "metering", "flash"];
+pub const SECTIONS: &[&str] = &["main", "metering", "flash", "firmware"];
 
 /// The two days of a real household that `main` replays and `flash` packs; the file is no part of the project.
 pub(crate) const HOUSEHOLD: &str = "../shared/data/household_power_consumption.txt";
@@ -40,6 +40,7 @@ pub async fn measure(section: &str, file: &Path, docs: Option<&Path>) -> Result<
             let beside = file.with_file_name("flash");
             flash::measure(&mut figures, docs.unwrap_or(&beside))
         }
+        "firmware" => firmware::measure(&mut figures),
         "metering" => {
             let beside = file.with_file_name("accuracy");
             metering(&mut figures, docs.unwrap_or(&beside))

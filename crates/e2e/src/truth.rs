@@ -8,6 +8,7 @@ use nor_model::Nor;
 use protocol::{
     Reading, Seq,
     block::{Block, Kind},
+    event::What,
     limits::BLOCK_BYTES_MAX,
 };
 
@@ -20,6 +21,8 @@ pub struct FlashContent {
     pub never_existed: u64,
     /// Numbers whose readings are gone.
     pub lost: u64,
+    /// What its log tells, oldest first.
+    pub events: Vec<What>,
 }
 
 /// Reads a copy of a flash file, so that a meter that runs on it is not disturbed.
@@ -29,7 +32,14 @@ pub struct FlashContent {
 pub fn read_flash(path: &Path) -> Result<FlashContent> {
     let copy = tempfile::NamedTempFile::new()?;
     fs::copy(path, copy.path())?;
-    let flash = Nor::open(copy.path(), fs::metadata(path)?.len() as usize)?;
+    content(Nor::open(copy.path(), fs::metadata(path)?.len() as usize)?)
+}
+
+/// Reads a flash that nobody else uses.
+///
+/// # Errors
+/// When it holds no store or the store cannot be read.
+pub fn content(flash: Nor) -> Result<FlashContent> {
     let mut store = FlashStore::mount(flash)
         .map_err(|(error, _)| anyhow!("the flash does not mount: {error:?}"))?;
     let mut content = FlashContent::default();
@@ -49,5 +59,10 @@ pub fn read_flash(path: &Path) -> Result<FlashContent> {
         }
         from = Seq(block.range().end);
     }
+    let told = store.events(0, &mut |event| {
+        content.events.push(event.what.clone());
+        true
+    });
+    told.map_err(|error| anyhow!("{error:?}"))?;
     Ok(content)
 }

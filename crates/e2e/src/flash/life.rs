@@ -108,6 +108,7 @@ impl<'a> Life<'a> {
             device: DeviceId([2, 0, 0, 0, 0, 1]),
             store: StoreId(plan.seed),
             channels: u8::try_from(plan.channels)?,
+            password: None,
         };
         let store = FlashStore::format(flash.clone(), &format)
             .map_err(|error| anyhow!("the flash cannot be formatted: {error:?}"))?;

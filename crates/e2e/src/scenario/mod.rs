@@ -5,6 +5,7 @@ pub mod kills;
 pub mod replay;
 pub mod restarts;
 pub mod throughput;
+pub mod updates;
 
 use std::{
     collections::BTreeMap,

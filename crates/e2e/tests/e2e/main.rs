@@ -1,5 +1,7 @@
 //! The main job, small: what `./x report main` measures at length.
 
+mod firmware;
+
 use std::time::Duration;
 
 use e2e::scenario::{self, Difference, cuts, kills, replay, restarts, throughput};

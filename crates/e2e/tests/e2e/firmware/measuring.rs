@@ -173,3 +173,39 @@ fn same_image_runs_the_same_each_time() {
     assert_eq!((first.0, first.1), (second.0, second.1));
     assert!(first.2 == second.2, "the flash differs");
 }
+
+#[test]
+#[ignore = "needs the images of `./x test firmware`"]
+fn samples_that_the_ring_could_not_hold_are_told_and_nothing_else_is_lost() {
+    let mut meter = fresh(IMAGE).unwrap();
+    // Making the store takes longer than the ring holds.
+    meter.run(seconds(45)).unwrap();
+    let begins = meter.machine.feed().begins();
+    let again = begins
+        .iter()
+        .filter(|begin| begin.rate_hz == RATE_HZ)
+        .count();
+    assert_eq!(again, 2, "{begins:?}");
+    let readings = meter.content().unwrap().readings;
+    let coverage: Vec<_> = readings
+        .values()
+        .map(|reading| reading.channels[0].coverage_permille)
+        .collect();
+    assert!((800..999).contains(&coverage[0]), "{coverage:?}");
+    assert!(coverage[1..].iter().all(|of| *of == 1_000), "{coverage:?}");
+    let lost = meter
+        .serve(|served| {
+            over_api(&served, async |client, session| {
+                set_up(client).await?;
+                Ok(session.health().await?.samples_lost)
+            })
+        })
+        .unwrap();
+    // What is missing of the first reading, in pairs of 500 µs.
+    let missing = u32::from(1_000 - coverage[0]) * 20;
+    println!("{coverage:?}, {lost} pairs lost");
+    assert!(
+        lost.abs_diff(missing) < 500,
+        "{lost} lost, {missing} missing"
+    );
+}

@@ -125,6 +125,7 @@ fn base() -> Base {
         device: DeviceId([1, 2, 3, 4, 5, 6]),
         store: StoreId(77),
         channels: 1,
+        password: None,
     };
     let nor = Nor::new(SECTORS * SECTOR_BYTES);
     let mut store = FlashStore::format(nor, &format).expect("it formats");

@@ -142,5 +142,9 @@ fn make_all(project: &Project, build: &Build) -> Result<Sizes> {
     let update = update::make(project, build)?;
     println!("for a blank flash: {}", merged.display());
     println!("for a running meter: {}", update.display());
+    if build.chip == Chip::Esp32c3 && !build.is_shipped() {
+        let rom = chip_files::rom(project)?;
+        println!("the emulator's mask ROM: {}", rom.display());
+    }
     Ok(sizes)
 }

@@ -127,7 +127,11 @@ pub(crate) const SKEW_NS_MAX: u32 = 500_000;
 const SHARED_RATE_HZ_MAX: u32 = 10_000;
 
 impl ChannelConfig {
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+    /// Checks that all values are in range and fit together.
+    ///
+    /// # Errors
+    /// The first value that is out of range.
+    pub fn check(&self) -> Result<(), ConfigError> {
         let scales = 1..=1_000_000_000;
         let calibration = &self.calibration;
         if !scales.contains(&calibration.voltage_nv_per_code) {

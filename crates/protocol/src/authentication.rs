@@ -10,6 +10,9 @@
 //! | `ofmon-request-1` | method, path with query, hex SHA-256 of the body, nonce |
 //! | `ofmon-answer-1` | request MAC, status, hex SHA-256 of the body, next nonce |
 //! | `ofmon-frame-1` | request MAC, index, `1` if last else `0`, hex SHA-256 of the payload; truncated to 16 bytes |
+//! | `ofmon-save-1` | hex SHA-256 of the fields of a saved file's header |
+//!
+//! A changed token travels sealed, see [`Key::seal_token`].
 //!
 //! The hash of the body is a header of its own, so a meter checks the MAC before it reads the body and the hash at its end.
 
@@ -24,6 +27,8 @@ use subtle::ConstantTimeEq;
 use crate::{
     frame::FrameHeader,
     identity::{DeviceId, hex_text, write_hex},
+    limits::TOKEN_BYTES_MAX,
+    messages::Token,
 };
 
 /// The scheme that begins the `Authorization` header.
@@ -52,6 +57,14 @@ impl BodyHash {
         Self(Sha256::digest(body).into())
     }
 }
+
+/// A token on its way to the meter: 65 bytes, 130 hex digits; see [`Key::seal_token`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SealedToken(pub [u8; SEALED_BYTES]);
+hex_text!(SealedToken, SEALED_BYTES, |sealed| sealed.0, SealedToken);
+
+/// Bytes of a sealed token: its length, and the token with zeros behind it.
+const SEALED_BYTES: usize = 1 + TOKEN_BYTES_MAX;
 
 /// A message authentication code; compared in constant time only.
 #[derive(Clone, Copy)]
@@ -125,6 +138,48 @@ impl Key {
             u8::from(header.last),
             BodyHash::of(payload)
         ))
+    }
+
+    /// Returns the MAC of a saved file whose header has these fields; its frames have it in place of a request's.
+    #[must_use]
+    pub fn saved_mac(&self, fields: &[u8]) -> Mac {
+        self.mac(format_args!("ofmon-save-1\n{}", BodyHash::of(fields)))
+    }
+
+    /// Encrypts another access token for this key's meter.
+    ///
+    /// Its length and bytes are added to a key stream, HKDF-SHA256(this key, salt = nonce, info = "ofmon token change v1"). A nonce is
+    /// for one request, so the stream is used once; that nothing was altered is for the MAC of the request to tell.
+    #[must_use]
+    pub fn seal_token(&self, nonce: &Nonce, token: &Token) -> SealedToken {
+        let mut sealed = [0; SEALED_BYTES];
+        sealed[0] = token.len() as u8;
+        sealed[1..=token.len()].copy_from_slice(token.as_bytes());
+        self.add_token_stream(nonce, &mut sealed);
+        SealedToken(sealed)
+    }
+
+    /// Decrypts what [`seal_token`](Self::seal_token) made; `None` where that was done with another key or nonce.
+    #[must_use]
+    pub fn open_token(&self, nonce: &Nonce, sealed: &SealedToken) -> Option<Token> {
+        let mut open = sealed.0;
+        self.add_token_stream(nonce, &mut open);
+        let [length, token @ ..] = &open;
+        let (token, rest) = token.split_at_checked(usize::from(*length))?;
+        if rest.iter().any(|byte| *byte != 0) {
+            return None;
+        }
+        Token::try_from(core::str::from_utf8(token).ok()?).ok()
+    }
+
+    fn add_token_stream(&self, nonce: &Nonce, bytes: &mut [u8; SEALED_BYTES]) {
+        let mut stream = [0; SEALED_BYTES];
+        Hkdf::<Sha256>::new(Some(&nonce.0), &self.0)
+            .expand(b"ofmon token change v1", &mut stream)
+            .expect("65 bytes are within HKDF's range");
+        for (byte, key) in bytes.iter_mut().zip(stream) {
+            *byte ^= key;
+        }
     }
 
     fn mac(&self, text: fmt::Arguments<'_>) -> Mac {

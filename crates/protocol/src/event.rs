@@ -16,6 +16,9 @@
 //! | 8 | firmware confirmed | version: length and bytes |
 //! | 9 | firmware left | version: length and bytes |
 //! | 10 | settings forgotten | – |
+//! | 11 | continued | uptime of the boot before in ms, uncertainty in ms |
+//! | 12 | token changed | – |
+//! | 13 | erased | last number |
 //!
 //! Reasons of a start: 0 power on, 1 software, 2 watchdog, 3 brownout, 4 unknown, 5 panic, 6 stack overflow.
 
@@ -152,6 +155,21 @@ pub enum What {
     },
     /// Token, name and interval were forgotten, as the button asked; the readings are kept.
     SettingsForgotten,
+    /// The boot before ended in a reset that the chip's slow clock went through: this boot's uptime 0 was that boot's
+    /// uptime `uptime_ms`.
+    Continued {
+        /// Uptime of the boot before in ms.
+        uptime_ms: u64,
+        /// The truth lies within ± this, in ms.
+        uncertainty_ms: u32,
+    },
+    /// The meter took another access token.
+    TokenChanged,
+    /// Readings were given up as their owner asked.
+    Erased {
+        /// The last number that was allowed to go.
+        through: Seq,
+    },
 }
 
 /// The bytes are no event.
@@ -225,6 +243,19 @@ impl Event {
             What::FirmwareConfirmed { version } => write_version(to, at, 8, version),
             What::FirmwareLeft { version } => write_version(to, at, 9, version),
             What::SettingsForgotten => write(to, at, 10),
+            What::Continued {
+                uptime_ms,
+                uncertainty_ms,
+            } => {
+                write(to, at, 11)?;
+                write(to, at, *uptime_ms)?;
+                write(to, at, (*uncertainty_ms).into())
+            }
+            What::TokenChanged => write(to, at, 12),
+            What::Erased { through } => {
+                write(to, at, 13)?;
+                write(to, at, through.0)
+            }
         }
     }
 
@@ -279,6 +310,14 @@ impl Event {
                     version: read_version(from, at)?,
                 },
                 10 => What::SettingsForgotten,
+                11 => What::Continued {
+                    uptime_ms: read(from, at)?,
+                    uncertainty_ms: read(from, at)?.try_into().ok()?,
+                },
+                12 => What::TokenChanged,
+                13 => What::Erased {
+                    through: Seq(read(from, at)?),
+                },
                 _ => return None,
             },
         })

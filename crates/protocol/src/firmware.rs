@@ -28,6 +28,10 @@ use crate::limits::VERSION_BYTES_MAX;
 pub const HEADER_BYTES: usize = 256;
 /// Length of a signature in bytes.
 pub const SIGNATURE_BYTES: usize = 64;
+/// Bytes of a header that its signature is over.
+pub const SIGNED_BYTES: usize = HEADER_BYTES - SIGNATURE_BYTES;
+/// Keys that a meter has at the most: the one in use, and the next one.
+pub const UPDATE_KEYS_MAX: usize = 2;
 /// The product that all meters are.
 pub const PRODUCT: &str = "ofmon";
 /// Longest name of a product or a chip in bytes.
@@ -35,6 +39,9 @@ pub const NAME_BYTES_MAX: usize = 16;
 
 const MAGIC: [u8; 4] = *b"OFMF";
 const FORMAT: u16 = 1;
+
+/// An Ed25519 public key.
+pub type PublicKey = [u8; 32];
 
 /// A name of a product or a chip.
 pub type Name = String<NAME_BYTES_MAX>;

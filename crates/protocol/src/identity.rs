@@ -68,7 +68,7 @@ pub(crate) fn parse_hex<const N: usize>(text: &str) -> Result<[u8; N], ParseIdEr
 
 /// Gives a hex-written type its `Display`, `Debug`, `FromStr` and serde forms.
 macro_rules! hex_text {
-    ($type:ident, $length:literal, $to_bytes:expr, $from_bytes:expr) => {
+    ($type:ident, $length:expr, $to_bytes:expr, $from_bytes:expr) => {
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let to_bytes: fn(&$type) -> [u8; $length] = $to_bytes;

@@ -13,6 +13,7 @@
 //! | [`authentication`] | keys, request and answer MACs |
 //! | [`firmware`] | the header of an update, versions |
 //! | [`access_point`] | name and password of a meter's own Wi-Fi |
+//! | [`saved`] | what a meter holds as one file, for those who come with a phone |
 //! | [`messages`] | the JSON of the device API |
 //! | [`limits`] | every bound that both sides hold |
 //! | [`varint`] | variable-length integers, as in blocks, events and on flash |
@@ -33,6 +34,7 @@ pub mod merge;
 pub mod messages;
 pub mod reading;
 pub mod run;
+pub mod saved;
 pub mod segment;
 pub mod varint;
 

@@ -22,3 +22,13 @@ pub const INTERVAL_MS: core::ops::RangeInclusive<u32> = 1_000..=900_000;
 pub const VERSION_BYTES_MAX: usize = 24;
 /// Longest app image that a meter takes, in bytes.
 pub const IMAGE_BYTES_MAX: usize = 900 * 1024;
+/// Longest name of a channel in bytes of UTF-8.
+pub const CHANNEL_NAME_BYTES_MAX: usize = 24;
+/// Longest viewing code in bytes of ASCII.
+pub const CODE_BYTES_MAX: usize = 32;
+/// Shortest viewing code in bytes of ASCII.
+pub const CODE_BYTES_MIN: usize = 6;
+/// Turns ratio of a current transformer.
+pub const CT_RATIO: core::ops::RangeInclusive<u32> = 1..=100_000;
+/// Bars of the last day at the most: one each five minutes.
+pub const DAY_BARS_MAX: usize = 288;

@@ -79,6 +79,14 @@ fn any_event() -> impl Strategy<Value = Event> {
         any_version().prop_map(|version| What::FirmwareConfirmed { version }),
         any_version().prop_map(|version| What::FirmwareLeft { version }),
         Just(What::SettingsForgotten),
+        any::<(u64, u32)>().prop_map(|(uptime_ms, uncertainty_ms)| What::Continued {
+            uptime_ms,
+            uncertainty_ms
+        }),
+        Just(What::TokenChanged),
+        any::<u64>().prop_map(|through| What::Erased {
+            through: Seq(through)
+        }),
     ];
     (any::<u64>(), any::<u32>(), any::<u64>(), what).prop_map(|(number, boot, uptime_ms, what)| {
         Event {
@@ -91,7 +99,7 @@ fn any_event() -> impl Strategy<Value = Event> {
 }
 
 /// The longest event of each kind.
-fn longest_events() -> [Event; 11] {
+fn longest_events() -> [Event; 14] {
     let registers = Registers {
         import_mj: u64::MAX,
         export_mj: u64::MAX,
@@ -114,6 +122,14 @@ fn longest_events() -> [Event; 11] {
         },
         What::FirmwareLeft { version },
         What::SettingsForgotten,
+        What::Continued {
+            uptime_ms: u64::MAX,
+            uncertainty_ms: u32::MAX,
+        },
+        What::TokenChanged,
+        What::Erased {
+            through: Seq(u64::MAX),
+        },
         What::Started {
             reason: ResetReason::StackOverflow,
             next: Seq(u64::MAX),
@@ -260,6 +276,20 @@ fn events_have_golden_bytes() {
             "0900",
         ),
         (What::SettingsForgotten, "0a"),
+        (
+            What::Continued {
+                uptime_ms: 86_400_000,
+                uncertainty_ms: 250,
+            },
+            "0b80b89929fa01",
+        ),
+        (What::TokenChanged, "0c"),
+        (
+            What::Erased {
+                through: Seq(123_456),
+            },
+            "0dc0c407",
+        ),
     ];
     for (what, golden) in whats {
         let event = Event {

@@ -5,7 +5,7 @@ use protocol::{
     ChannelReading, DeviceId, Flags, Registers, Seq, StoreId,
     authentication::{Authorization, BodyHash, Key, Nonce},
     block::{self, Block, BlockError, Header, Kind, Writer},
-    frame::{FrameError, FrameHeader},
+    frame::{FrameError, FrameHeader, PAYLOAD_BYTES_MAX},
     limits::BLOCK_BYTES_MAX,
     reading::RegisterSet,
 };
@@ -318,7 +318,7 @@ fn frame_header_holds_its_bounds() {
         Err(FrameError::OutOfOrder)
     );
     let long = FrameHeader {
-        length: BLOCK_BYTES_MAX + 1,
+        length: PAYLOAD_BYTES_MAX + 1,
         ..header
     };
     assert_eq!(

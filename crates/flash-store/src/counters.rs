@@ -1,4 +1,5 @@
-//! The ring of counters: the number of the boot, the generation of the settings, and what collectors have acknowledged.
+//! The ring of counters: the number of the boot, the generation of the settings, what collectors have acknowledged, and what was
+//! erased.
 //!
 //! Each change is an entry, and all only grow. A sector's opening is a copy of what held when it was opened, so only the
 //! newest sector is ever read.
@@ -18,8 +19,9 @@ use crate::{
 
 /// Tells the ring from others.
 pub(crate) const RING: u8 = 1;
-/// Opening: boot, generation of the settings, acknowledgement.
-const OPENING_BYTES: usize = 4 + 4 + 8;
+/// Opening: boot, generation of the settings, acknowledgement, and the first number that was not erased; sectors of older stores
+/// lack the last one.
+const OPENING_BYTES: usize = 4 + 4 + 8 + 8;
 /// Longest entry of the ring.
 pub(crate) const TORN_BYTES_MAX: u32 = entry_bytes(8) as u32;
 
@@ -33,6 +35,8 @@ pub(crate) struct Counters {
     pub(crate) settings: u32,
     /// First number that no collector has acknowledged.
     pub(crate) acknowledged: u64,
+    /// First number that was not erased.
+    pub(crate) erased: u64,
 }
 
 impl Counters {
@@ -42,6 +46,7 @@ impl Counters {
             boot,
             settings: 0,
             acknowledged: 0,
+            erased: 0,
         }
     }
 
@@ -56,6 +61,7 @@ impl Counters {
             boot: 0,
             settings: 0,
             acknowledged: 0,
+            erased: 0,
         };
         let Some(newest) = counters.ring.newest(flash)? else {
             return Ok(counters);
@@ -78,10 +84,12 @@ impl Counters {
     }
 
     fn take_opening(&mut self, opening: &[u8]) {
-        if let Some((numbers, acknowledged)) = opening.split_at_checked(8) {
+        if let Some((numbers, rest)) = opening.split_at_checked(8) {
             self.take(Kind::Boot, &numbers[..4]);
             self.take(Kind::Settings, &numbers[4..]);
+            let (acknowledged, erased) = rest.split_at(rest.len().min(8));
             self.take(Kind::Acknowledged, acknowledged);
+            self.take(Kind::Erased, erased);
         }
     }
 
@@ -90,6 +98,10 @@ impl Counters {
             Kind::Acknowledged => {
                 let bytes = payload.try_into().unwrap_or_default();
                 self.acknowledged = self.acknowledged.max(u64::from_le_bytes(bytes));
+            }
+            Kind::Erased => {
+                let bytes = payload.try_into().unwrap_or_default();
+                self.erased = self.erased.max(u64::from_le_bytes(bytes));
             }
             Kind::Boot => {
                 let bytes = payload.try_into().unwrap_or_default();
@@ -124,6 +136,15 @@ impl Counters {
         Ok(())
     }
 
+    /// Remembers that readings below `end` were given up; it never goes back.
+    pub(crate) fn erase<F: NorFlash>(&mut self, flash: &mut F, end: u64) -> Result<(), Fault> {
+        if end > self.erased {
+            self.push(flash, Kind::Erased, &end.to_le_bytes())?;
+            self.erased = end;
+        }
+        Ok(())
+    }
+
     /// Remembers that settings of a generation are in their file: from here on older ones are damage.
     pub(crate) fn settings_written<F: NorFlash>(
         &mut self,
@@ -145,9 +166,48 @@ impl Counters {
             let mut opening = [0; OPENING_BYTES];
             opening[..4].copy_from_slice(&self.boot.to_le_bytes());
             opening[4..8].copy_from_slice(&self.settings.to_le_bytes());
-            opening[8..].copy_from_slice(&self.acknowledged.to_le_bytes());
+            opening[8..16].copy_from_slice(&self.acknowledged.to_le_bytes());
+            opening[16..].copy_from_slice(&self.erased.to_le_bytes());
             self.ring.open(flash, 0, &opening)?;
         }
         self.ring.append(flash, kind, payload).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nor_model::Nor;
+    use protocol::{DeviceId, StoreId};
+
+    use super::*;
+
+    const PLACE: Place = Place {
+        ring: RING,
+        first_sector: 0,
+        sectors: 4,
+        torn_bytes_max: TORN_BYTES_MAX,
+    };
+    const IDENTITY: Identity = Identity {
+        device: DeviceId([1; 6]),
+        store: StoreId(2),
+        channels: 1,
+        sectors: 60,
+    };
+
+    #[test]
+    fn a_sector_that_was_opened_before_there_was_erasing_says_the_rest() {
+        let mut flash = Nor::new(60 * 4096);
+        let mut opening = [0; 16];
+        opening[0] = 7;
+        opening[4] = 8;
+        opening[8] = 9;
+        let mut ring = Ring::empty(PLACE, IDENTITY);
+        ring.open(&mut flash, 0, &opening).unwrap();
+        let mut counters = Counters::mount(&mut flash, PLACE, IDENTITY).unwrap();
+        let told = (counters.boot, counters.settings, counters.acknowledged);
+        assert_eq!((told, counters.erased), ((7, 8, 9), 0));
+        counters.erase(&mut flash, 5).unwrap();
+        let counters = Counters::mount(&mut flash, PLACE, IDENTITY).unwrap();
+        assert_eq!(counters.erased, 5);
     }
 }

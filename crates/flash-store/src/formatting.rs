@@ -9,6 +9,7 @@ use protocol::{DeviceId, StoreId, access_point::Password, limits::CHANNELS_MAX, 
 use crate::{
     FlashStore, FormatError, Layout, MountError,
     archive::Archive,
+    counted::Counted,
     counters::Counters,
     events::Events,
     files::{EVENTS, segments},
@@ -37,7 +38,8 @@ impl<F: NorFlash> FlashStore<F> {
     ///
     /// # Errors
     /// [`FormatError`]; what lay there is then gone, and the flash is as unformatted.
-    pub fn format(mut flash: F, format: &Format) -> Result<Self, FormatError> {
+    pub fn format(flash: F, format: &Format) -> Result<Self, FormatError> {
+        let mut flash = Counted::new(flash);
         let layout = Layout::of(&flash).ok_or(FormatError::Geometry)?;
         if !(1..=CHANNELS_MAX).contains(&format.channels.into()) {
             return Err(FormatError::Channels);
@@ -75,6 +77,7 @@ impl<F: NorFlash> FlashStore<F> {
             archive: Archive::default(),
             due: Due::after(owner.first, identity.channels),
             pending_loss: None,
+            appended: 0,
             uptime_ms: 0,
             workspace: Box::new(Workspace::new()),
             damaged_copy: None,

@@ -13,6 +13,8 @@
 //! | `segments` | packing, finding, serving, merging and giving up segments |
 //! | `archive` | older events in files |
 //! | `settings` | the configuration record in its file |
+//! | `counted` | the flash, with a count of what is written |
+//! | `stretches` | the newest readings, backwards |
 //! | `layout`, `mount`, `store` | where everything lies, and the whole |
 //! | [`salvage`] | everything that a damaged flash still holds |
 //!
@@ -23,6 +25,7 @@
 extern crate alloc;
 
 mod archive;
+mod counted;
 mod counters;
 mod error;
 mod events;
@@ -32,16 +35,21 @@ mod identity;
 mod journal;
 mod layout;
 mod mount;
+
 mod ring;
 pub mod salvage;
 mod segments;
 mod settings;
 mod store;
+mod stretches;
 
+pub use counted::Writes;
 pub use error::{AppendError, ConfigError, FormatError, MountError, ReadError, WriteError};
 pub use formatting::Format;
 pub use identity::{Kept, kept};
 pub use layout::Layout;
+
 pub use protocol::run::RunParams;
 pub use settings::CONFIG_BYTES_MAX;
 pub use store::FlashStore;
+pub use stretches::{Stretch, StretchReading};

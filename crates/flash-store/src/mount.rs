@@ -9,6 +9,7 @@ use protocol::Tier;
 use crate::{
     FlashStore, Layout, MountError,
     archive::Archive,
+    counted::Counted,
     counters::{self, Counters},
     events::{self, Events},
     files::segments,
@@ -101,7 +102,10 @@ impl Parts {
             owner.identity,
             (counters.boot > owner.boot, archive.end()),
         )?;
-        let floor = (counters.acknowledged).max(index.end()).max(owner.first);
+        let floor = (counters.acknowledged)
+            .max(counters.erased)
+            .max(index.end())
+            .max(owner.first);
         let mut journal =
             Journal::mount(flash, places.journal, owner.identity, (owner.first, floor))?;
         if files.is_some() && index.has_holes(journal.oldest) {
@@ -143,10 +147,12 @@ impl Parts {
     }
 
     /// Puts the store together.
-    pub(crate) fn with<F: NorFlash>(self, flash: F) -> FlashStore<F> {
+    pub(crate) fn with<F: NorFlash>(self, flash: Counted<F>) -> FlashStore<F> {
+        let packed_end = self.index.end().max(self.counters.erased);
         FlashStore {
-            due: Due::after(self.index.end(), self.owner.identity.channels),
+            due: Due::after(packed_end, self.owner.identity.channels),
             flash,
+            appended: 0,
             layout: self.layout,
             owner: self.owner,
             damaged_copy: self.damaged_copy,

@@ -15,6 +15,7 @@ use protocol::{
 use crate::{
     AppendError, Layout, MountError, ReadError, WriteError,
     archive::Archive,
+    counted::{Counted, Writes},
     counters::Counters,
     error::Fault,
     events::Events,
@@ -27,7 +28,7 @@ use crate::{
 
 /// Everything that a meter keeps.
 pub struct FlashStore<F: NorFlash> {
-    pub(crate) flash: F,
+    pub(crate) flash: Counted<F>,
     pub(crate) layout: Layout,
     pub(crate) owner: Owner,
     /// Copy of the identity that cannot be read.
@@ -42,6 +43,8 @@ pub struct FlashStore<F: NorFlash> {
     pub(crate) due: Due,
     /// A loss that is noted and not yet logged.
     pub(crate) pending_loss: Option<Loss>,
+    /// Readings that were appended since the mount.
+    pub(crate) appended: u64,
     /// Uptime of the last call that said it.
     pub(crate) uptime_ms: u64,
     pub(crate) workspace: Box<Workspace>,
@@ -52,10 +55,11 @@ impl<F: NorFlash> FlashStore<F> {
     ///
     /// # Errors
     /// [`MountError`] and the flash.
-    pub fn mount(mut flash: F) -> Result<Self, (MountError, F)> {
+    pub fn mount(flash: F) -> Result<Self, (MountError, F)> {
+        let mut flash = Counted::new(flash);
         match Parts::mount(&mut flash) {
             Ok(parts) => Ok(parts.with(flash)),
-            Err(error) => Err((error, flash)),
+            Err(error) => Err((error, flash.into_inner())),
         }
     }
 
@@ -93,7 +97,10 @@ impl<F: NorFlash> FlashStore<F> {
     /// Returns the lowest number still held.
     #[must_use]
     pub fn oldest(&self) -> Seq {
-        Seq(self.index.oldest().unwrap_or(self.journal.oldest))
+        let erased = self.counters.erased;
+        let segment = self.index.at(erased);
+        let held = segment.map_or(self.journal.oldest, |segment| segment.base);
+        Seq(held.max(erased))
     }
 
     /// Returns the number that the next reading will get.
@@ -135,13 +142,23 @@ impl<F: NorFlash> FlashStore<F> {
     /// Returns the flash below, for its counters.
     #[must_use]
     pub fn flash(&self) -> &F {
-        &self.flash
+        self.flash.inner()
+    }
+
+    /// Returns what was written since the mount.
+    #[must_use]
+    pub fn writes(&self) -> Writes {
+        Writes {
+            sectors_erased: self.flash.sectors_erased,
+            bytes_programmed: self.flash.bytes_programmed,
+            readings_appended: self.appended,
+        }
     }
 
     /// Gives the flash back.
     #[must_use]
     pub fn into_flash(self) -> F {
-        self.flash
+        self.flash.into_inner()
     }
 
     /// Counts a start and returns its number; durable when it returns. Repairs a copy of the identity.
@@ -177,8 +194,9 @@ impl<F: NorFlash> FlashStore<F> {
             uptime_ms,
             channels,
         };
-        let safe = self.counters.acknowledged.max(self.index.end());
+        let safe = self.counters.acknowledged.max(self.packed_end());
         let appended = self.journal.append(&mut self.flash, reading, safe)?;
+        self.appended += 1;
         if let Some(what) = appended.lost {
             // The reading is there; what is not logged is told by the numbers all the same.
             let _ = self.event_append(self.counters.boot, uptime_ms, what);
@@ -196,6 +214,7 @@ impl<F: NorFlash> FlashStore<F> {
     pub fn maintain(&mut self) -> Result<(), WriteError> {
         self.adopt_orphans()?;
         self.tell_loss()?;
+        self.remove_erased()?;
         self.seal_when_due()
     }
 
@@ -210,7 +229,7 @@ impl<F: NorFlash> FlashStore<F> {
         if from < self.index.end() {
             return self.read_segment(from, buffer).map(Some);
         }
-        let end = self.index.end();
+        let end = self.packed_end();
         if from < self.journal.oldest && end > 0 {
             return self.read_hole(end, self.journal.oldest, buffer).map(Some);
         }
@@ -232,6 +251,37 @@ impl<F: NorFlash> FlashStore<F> {
     #[must_use]
     pub fn acknowledged(&self) -> Seq {
         Seq(self.counters.acknowledged)
+    }
+
+    /// Returns what [`oldest`](Self::oldest) would be after [`erase`](Self::erase): segments go whole or not at all.
+    #[must_use]
+    pub fn oldest_after_erase(&self, through: Seq) -> Seq {
+        let end = Seq(through.0.saturating_add(1)).min(self.next()).0;
+        let kept = self.index.at(end).map_or(end, |held| held.base.min(end));
+        Seq(kept).max(self.oldest())
+    }
+
+    /// Gives up the readings up to and including `through` and returns the lowest number still held.
+    ///
+    /// One entry in the counters says so, and from it on they are not served any more: after a cut it is there or it is not.
+    /// The segments are removed by [`maintain`](Self::maintain), a few at a call; what lies in the journal and in the newest
+    /// segment stays on flash until it is overwritten. Registers, numbers and events are not touched.
+    ///
+    /// # Errors
+    /// [`WriteError`]; nothing is given up then.
+    pub fn erase(&mut self, through: Seq) -> Result<Seq, WriteError> {
+        // A loss that was noted and not yet logged is of readings that went before.
+        self.tell_loss()?;
+        let oldest = self.oldest_after_erase(through);
+        if oldest > self.oldest() {
+            self.counters.erase(&mut self.flash, oldest.0)?;
+        }
+        Ok(self.oldest())
+    }
+
+    /// Returns the number behind all that is in segments or was erased: what the next segment begins with.
+    pub(crate) fn packed_end(&self) -> u64 {
+        self.index.end().max(self.counters.erased)
     }
 
     /// Logs an event and returns its number; durable when it returns.

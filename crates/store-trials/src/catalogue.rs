@@ -95,6 +95,16 @@ pub const SCENARIOS: &[Scenario] = &[
     trial(WILD, "loss among events", events_and_readings, Lost, 4),
     trial(WILD, "collected segments go", collected, Collected, 1),
     trial(WILD, "collected segments go again", collected, Collected, 6),
+    trial(ERASED, "segments are erased", erasing, Collected, 1),
+    trial(ERASED, "segments are erased again", erasing, Collected, 3),
+    trial(ERASED, "all is erased", erasing_all, Collected, 2),
+    trial(
+        ERASED,
+        "the journal is erased",
+        erasing_journal,
+        Operation,
+        60,
+    ),
     trial(SMALL, "events turn", events, EventsTurned, 1),
     trial(SMALL, "events turn again", events, EventsTurned, 2),
     trial(SMALL, "events are packed", events, EventsPacked, 1),
@@ -111,6 +121,13 @@ pub const SCENARIOS: &[Scenario] = &[
 ];
 
 const SEGMENT: Scenario = trial(WILD, "segment", readings, Sealed, 5);
+
+/// Room for several segments at once, which are removed by the upkeep behind the next readings.
+const ERASED: Scenario = Scenario {
+    sectors: 80,
+    behind: 4,
+    ..WILD
+};
 
 const fn trial(
     base: Scenario,
@@ -225,6 +242,32 @@ fn collected(index: u64) -> Op {
     match index {
         0 => Op::Boot,
         _ if index.is_multiple_of(101) => Op::Acknowledge(90),
+        _ => NEXT,
+    }
+}
+
+fn erasing(index: u64) -> Op {
+    match index {
+        0 => Op::Boot,
+        _ if index.is_multiple_of(1_201) => Op::Erase(70),
+        _ => NEXT,
+    }
+}
+
+/// What is erased in segments goes with the upkeep behind the next readings.
+fn erasing_all(index: u64) -> Op {
+    match index {
+        0 => Op::Boot,
+        _ if index.is_multiple_of(801) => Op::Erase(100),
+        _ => NEXT,
+    }
+}
+
+fn erasing_journal(index: u64) -> Op {
+    match index % 13 {
+        0 => Op::Boot,
+        7 => Op::Erase(50),
+        11 => Op::Erase(90),
         _ => NEXT,
     }
 }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What happens after a cut: every kind of write once, some readings to see them continue.
-pub const RECOVERY: [Op; 8] = [
+pub const RECOVERY: [Op; 10] = [
     Op::Boot,
     NEXT,
     Op::Event,
@@ -22,6 +22,8 @@ pub const RECOVERY: [Op; 8] = [
     Op::Acknowledge(30),
     Op::Config(77),
     Op::Started,
+    NEXT,
+    Op::Erase(20),
     NEXT,
 ];
 

@@ -32,6 +32,8 @@ pub enum Op {
     Append(RunParams, u64),
     /// Everything below this share (in percent) of `next` is collected.
     Acknowledge(u64),
+    /// Everything below this share (in percent) of `next` is given up as the owner asked.
+    Erase(u64),
     /// A configuration record of this length.
     Config(usize),
     /// An anchor in the event log.

@@ -35,6 +35,8 @@ enum InFlight {
     Boot(u32),
     Reading(Box<Reading>),
     Acknowledge(u64),
+    /// Oldest number before, and at most behind.
+    Erase(u64, u64),
     Config(Vec<u8>),
     Event(Event),
 }
@@ -69,6 +71,8 @@ pub struct Truth {
     pub uptime_ms: u64,
     /// First number that is not acknowledged.
     pub acknowledged: u64,
+    /// First number that the owner did not give up; nothing below may be served again.
+    pub erased: u64,
     /// The configuration record.
     pub config: Option<Vec<u8>>,
     /// The events, also those that the store logs by itself.
@@ -96,6 +100,7 @@ impl Truth {
             boot: 0,
             uptime_ms: 0,
             acknowledged: 0,
+            erased: 0,
             config: None,
             events: BTreeMap::new(),
             given_up: GivenUp::default(),
@@ -136,6 +141,7 @@ impl Truth {
                 done.then(|| self.acknowledged = next);
                 done
             }
+            Op::Erase(percent) => self.erase(store, store.next().0 * percent / 100),
             Op::Config(length) => {
                 let byte = |index| mix(self.turn * 1000 + index) as u8;
                 let record: Vec<u8> = (0..*length as u64).map(byte).collect();
@@ -152,6 +158,29 @@ impl Truth {
             self.in_flight = InFlight::Nothing;
         }
         done
+    }
+
+    /// Gives up what lies below `end`.
+    fn erase<F: NorFlash>(&mut self, store: &mut FlashStore<F>, end: u64) -> bool {
+        let Some(through) = end.checked_sub(1) else {
+            return true;
+        };
+        let before = store.oldest();
+        let announced = store.oldest_after_erase(Seq(through));
+        assert!(before <= announced && announced <= before.max(Seq(end)));
+        self.in_flight = InFlight::Erase(before.0, announced.0);
+        let erased = store.erase(Seq(through));
+        if erased.is_ok() {
+            assert_eq!(erased, Ok(announced), "what was announced");
+            assert_eq!(store.oldest(), announced);
+            self.adopt_erased(announced.0);
+        }
+        erased.is_ok()
+    }
+
+    fn adopt_erased(&mut self, oldest: u64) {
+        self.erased = self.erased.max(oldest);
+        self.given_up.gone_below = self.given_up.gone_below.max(oldest);
     }
 
     /// Appends a reading that ends `step_ms` after the last one.
@@ -313,6 +342,11 @@ impl Truth {
                 assert!(now == self.acknowledged || now == next);
                 self.acknowledged = now;
             }
+            InFlight::Erase(before, behind) => {
+                let now = store.oldest().0;
+                assert!(now == before || now == behind, "{before} {now} {behind}");
+                self.adopt_erased(now);
+            }
             InFlight::Config(record) => {
                 let now = config(store);
                 if now.as_ref() == Some(&record) {
@@ -363,6 +397,7 @@ impl Truth {
         assert!(next >= self.end(), "numbers do not come again");
         let given_up = &self.given_up;
         assert!(oldest <= given_up.gone_below, "{oldest} went without need");
+        assert!(oldest >= self.erased, "{oldest} came back");
         for Piece {
             numbers,
             kind,
@@ -373,6 +408,7 @@ impl Truth {
             let is_allowed = match (kind, tier) {
                 (Kind::NeverExisted, _) => self.readings.range(numbers.clone()).next().is_none(),
                 (Kind::Lost, _) => numbers.end <= given_up.gone_below,
+                (Kind::Readings, _) if numbers.start < self.erased => false,
                 (Kind::Readings, Tier::Full) => true,
                 (Kind::Readings, Tier::Minute) => numbers.end <= given_up.coarse_below,
                 (Kind::Readings, Tier::Quarter) => numbers.end <= given_up.coarsest_below,

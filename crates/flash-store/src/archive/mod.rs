@@ -117,7 +117,7 @@ impl Filter {
                 self.has_anchor = true;
                 keep(&event)
             }
-            What::Lost { .. } | What::Calibrated { .. } => {
+            What::Lost { .. } | What::Calibrated { .. } | What::Erased { .. } => {
                 self.flush(keep)?;
                 keep(&event)
             }

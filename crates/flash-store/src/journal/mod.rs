@@ -25,7 +25,7 @@ use crate::{
     },
     segments::difference,
 };
-use cursor::{Cursor, Item};
+pub(crate) use cursor::{Cursor, Item};
 use reading::{Previous, READING_BYTES_MAX, READING_ENTRY_BYTES_MIN, write_reading};
 
 pub(crate) use reading::{
@@ -72,7 +72,7 @@ struct OpenRun {
 /// The newest readings of a meter.
 #[derive(Clone, Debug)]
 pub(crate) struct Journal {
-    ring: Ring,
+    pub(crate) ring: Ring,
     /// Lowest number that the ring holds.
     pub(crate) oldest: u64,
     pub(crate) next: u64,

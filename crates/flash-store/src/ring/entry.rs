@@ -31,6 +31,8 @@ pub(crate) enum Kind {
     Acknowledged = 6,
     /// The meter started.
     Boot = 7,
+    /// All readings below a number were given up as their owner asked.
+    Erased = 8,
 }
 
 /// Bytes of an entry with a payload of `length` bytes.
@@ -64,6 +66,7 @@ pub(crate) fn parse_tag(bytes: [u8; 2]) -> Option<(Kind, usize)> {
         4 => Kind::Settings,
         6 => Kind::Acknowledged,
         7 => Kind::Boot,
+        8 => Kind::Erased,
         _ => return None,
     };
     (length <= PAYLOAD_BYTES_MAX).then_some((kind, length))

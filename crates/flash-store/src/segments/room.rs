@@ -20,6 +20,8 @@ pub(crate) const FREE_BLOCKS_MIN: u32 = 16;
 /// Blocks beyond these that there must be before a segment is written: it takes one, and so may its directory or a file of
 /// events until the next.
 const SPARE_BLOCKS: u32 = 2;
+/// Segments that were erased and are removed in one call: each may take an erase.
+const ERASED_PER_CALL: usize = 4;
 /// Longest note of a loss: first number, end, and the energy of each channel.
 const NOTE_BYTES_MAX: usize = 16 + CHANNELS_MAX * 16;
 
@@ -55,6 +57,22 @@ impl<F: NorFlash> FlashStore<F> {
         Ok(files.remove(&mut self.flash, &path)?)
     }
 
+    /// Removes a few of the segments that were erased; the newest one stays, since it tells registers and boot where the journal
+    /// is damaged.
+    pub(crate) fn remove_erased(&mut self) -> Result<(), WriteError> {
+        for _ in 0..ERASED_PER_CALL {
+            match self.index.all() {
+                [oldest, _, ..] if oldest.end() <= self.counters.erased && self.files.is_some() => {
+                    let oldest = *oldest;
+                    self.remove(&oldest)?;
+                    self.index.remove_oldest();
+                }
+                _ => break,
+            }
+        }
+        Ok(())
+    }
+
     /// Frees at least one block; false where there is nothing to free.
     pub(crate) fn make_room(&mut self) -> Result<bool, WriteError> {
         let Some(oldest) = self.index.all().first().copied() else {
@@ -64,7 +82,7 @@ impl<F: NorFlash> FlashStore<F> {
             // Behind the newest segment the next one begins.
             return Ok(false);
         }
-        if oldest.end() <= self.counters.acknowledged {
+        if oldest.end() <= self.counters.acknowledged.max(self.counters.erased) {
             self.remove(&oldest)?;
             self.index.remove_oldest();
             return Ok(true);

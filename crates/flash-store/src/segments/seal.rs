@@ -91,9 +91,8 @@ impl<F: NorFlash> FlashStore<F> {
             return Ok(false);
         }
         self.due.newest_sector = newest;
-        let waiting = self
-            .journal
-            .sectors_from(&mut self.flash, self.index.end())?;
+        let end = self.packed_end();
+        let waiting = self.journal.sectors_from(&mut self.flash, end)?;
         let all = u64::from(self.layout.journal_sectors);
         Ok(waiting * 16 > all * WAITING_SIXTEENTHS_MAX)
     }
@@ -103,7 +102,7 @@ impl<F: NorFlash> FlashStore<F> {
         if self.files.is_none() {
             return Err(WriteError::Damaged);
         }
-        let base = self.index.end().max(self.owner.first);
+        let base = self.packed_end().max(self.owner.first);
         let Some(made) = self.pack(base)? else {
             self.due.at = self.journal.next + 1;
             return Ok(());

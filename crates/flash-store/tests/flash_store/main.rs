@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod damage;
+mod erasing;
 mod life;
 mod lost_files;
 mod measures;
@@ -10,4 +11,5 @@ mod power_cuts;
 mod random;
 mod refusals;
 mod salvage;
+mod stretches;
 mod truth;

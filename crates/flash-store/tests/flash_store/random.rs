@@ -19,6 +19,7 @@ fn any_op() -> impl Strategy<Value = Op> {
         2 => Just(Op::Append(other, 60_000)),
         2 => Just(Op::Boot),
         2 => (0..=100u64).prop_map(Op::Acknowledge),
+        1 => (0..=100u64).prop_map(Op::Erase),
         2 => (0..=512usize).prop_map(Op::Config),
         3 => Just(Op::Event),
     ]

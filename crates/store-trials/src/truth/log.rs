@@ -45,7 +45,7 @@ impl Truth {
                 let behind = self.events.range(event.number + 1..).map(|each| each.1);
                 before.filter(is_other).count() >= 1 && behind.filter(is_other).count() >= 2
             }
-            What::Lost { .. } | What::Calibrated { .. } => false,
+            What::Lost { .. } | What::Calibrated { .. } | What::Erased { .. } => false,
             _ => {
                 let oldest = self.readings.range(store.oldest().0..u64::MAX).next();
                 oldest.is_some_and(|reading| event.boot < reading.boot)
@@ -115,7 +115,8 @@ impl Truth {
     /// When one was not.
     pub fn check_told<F: NorFlash>(&self, store: &FlashStore<F>) {
         let oldest = store.oldest().0;
-        let untold = (self.readings.range(self.acknowledged.min(oldest)..oldest))
+        let kept = self.acknowledged.max(self.erased);
+        let untold = (self.readings.range(kept.min(oldest)..oldest))
             .find(|reading| !self.losses().any(|lost| lost.contains(&reading.seq.0)));
         let number = untold.map(|reading| reading.seq.0);
         assert_eq!(number, None, "a reading went and nobody was told");

@@ -1,13 +1,17 @@
 //! What the hardware, or a simulation of it, provides.
 
+use core::net::SocketAddrV4;
+
 use embedded_storage::nor_flash::NorFlash;
 use heapless::Vec;
 use metering::ChannelConfig;
 use protocol::{
     event::{ResetReason, Version},
-    firmware,
+    firmware::{self, PublicKey, UPDATE_KEYS_MAX},
     limits::CHANNELS_MAX,
 };
+
+use crate::continuation::Continued;
 
 /// The running hardware: flash, the uptime counter, waiting and restarting.
 pub trait Board {
@@ -21,6 +25,9 @@ pub trait Board {
 
     /// Waits.
     fn delay(&self, milliseconds: u64) -> impl Future<Output = ()>;
+
+    /// Returns where the meter answers: the host of its own page's address.
+    fn address(&self) -> SocketAddrV4;
 
     /// Asks for a restart and returns; the board restarts when an answer that was just sent has had a second to go out.
     fn restart(&self);
@@ -49,14 +56,20 @@ pub struct Marks {
 pub struct Facts {
     /// Why it started.
     pub reset_reason: ResetReason,
+    /// How this boot continues the one before, where the hardware can tell.
+    pub continued: Option<Continued>,
     /// Version of the firmware.
     pub firmware: Version,
     /// The chip, such as `esp32c3`; an update must be for it.
     pub chip: firmware::Name,
+    /// Keys whose signature on an update is believed; with none, no signed update is taken.
+    pub update_keys: Vec<PublicKey, UPDATE_KEYS_MAX>,
     /// Fresh random bytes of this boot; nonces are made from them.
     pub nonce_secret: [u8; 32],
     /// Scale of each channel; the interval in it is replaced by the configured one.
     pub channels: Vec<ChannelConfig, CHANNELS_MAX>,
+    /// Turns ratio of the current transformers that the scales are of, 1 to 100,000: 2,000 for 100 A to 50 mA.
+    pub ct_ratio: u32,
     /// When the firmware was built, in ms since 1970: an earlier time is refused as wrong.
     ///
     /// A simulated meter with a simulated clock sets 0.

@@ -260,20 +260,28 @@ impl<F: NorFlash> Meter<F> {
         let record = CalibrationRecord {
             version,
             utc_ms,
-            channels: channels.clone(),
+            channels,
         };
         settings.calibration_before = core::mem::replace(&mut settings.calibration, record);
         self.keep(settings)?;
+        self.enforce_calibration(now_ms);
+        Ok(())
+    }
+
+    /// Puts the calibration that was written to flash in force, and logs it.
+    pub(crate) fn enforce_calibration(&mut self, now_ms: u64) {
+        let CalibrationRecord {
+            version, channels, ..
+        } = self.settings.calibration.clone();
         for (index, calibration) in channels.into_iter().enumerate() {
             self.put_in_force(index, calibration);
         }
         self.recorder.calibration = version;
         self.log_calibration(now_ms);
-        Ok(())
     }
 
     fn put_in_force(&mut self, channel: usize, calibration: Calibration) {
-        // What was solved lies in the range that a channel takes; what was in force before was taken before.
+        // What was solved or rescaled lies in the range that a channel takes; what was in force before was taken before.
         let taken = self.channels[channel].recalibrate(calibration);
         debug_assert!(taken.is_ok());
     }

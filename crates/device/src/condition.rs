@@ -57,7 +57,11 @@ impl<F: NorFlash> Meter<F> {
     }
 
     fn forget_settings(&mut self, now_ms: u64) -> Result<(), Refused> {
+        // The calibration is that of the transformers that are there, so their ratios stay with it.
+        let mut channels = self.settings.channels.clone();
+        channels.iter_mut().for_each(|channel| channel.name.clear());
         let settings = Settings {
+            channels,
             version: self.settings.version.wrapping_add(1),
             calibration: self.settings.calibration.clone(),
             calibration_before: self.settings.calibration_before.clone(),
@@ -66,6 +70,7 @@ impl<F: NorFlash> Meter<F> {
         self.write_settings(settings)?;
         self.are_settings_damaged = false;
         self.key = None;
+        self.end_sessions();
         self.recorder.log(now_ms, What::SettingsForgotten);
         Ok(())
     }
@@ -83,7 +88,11 @@ impl<F: NorFlash> Meter<F> {
 
     /// Answers `health`, as far as the meter itself knows.
     pub(crate) fn health(&self) -> Health {
+        let writes = self.recorder.store.writes();
         Health {
+            sectors_erased: writes.sectors_erased,
+            bytes_programmed: writes.bytes_programmed,
+            readings_appended: writes.readings_appended,
             requests_refused: self.requests_refused,
             storage_errors: self.recorder.storage_errors,
             flash_used_bytes: self.recorder.store.used_bytes(),

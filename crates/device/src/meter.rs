@@ -7,21 +7,23 @@
 use embedded_storage::nor_flash::NorFlash;
 use flash_store::{CONFIG_BYTES_MAX, ConfigError, FlashStore};
 use heapless::Vec;
-use metering::{Calibration, Channel, ChannelConfig, Output, Pair, Window};
+use metering::{Channel, ChannelConfig, Output, Pair, Window};
 use protocol::{
     DeviceId, Seq,
     authentication::Key,
     event::What,
     limits::CHANNELS_MAX,
-    messages::{API_VERSION, Acknowledge, Anchored, Clock, Config, Info, Setup},
+    messages::{API_VERSION, Acknowledge, Anchored, Clock, Info},
 };
 
 use crate::{
     access::Gate,
     board::Facts,
     calibrating::Session,
+    day::Day,
     recorder::{POWER_UNIT_MW, Recorder},
-    settings::{self, InvalidSetting, RECORD_BYTES_MAX, Settings},
+    settings::{InvalidSetting, RECORD_BYTES_MAX, Settings},
+    viewing::Viewing,
 };
 
 /// Harmonics are measured once in this time.
@@ -62,12 +64,16 @@ pub enum Refused {
     Conflict,
     /// It speaks of another store, or of readings that do not exist yet.
     UnknownReading,
+    /// Readings would be erased that no collector has acknowledged.
+    Unread,
     /// A capture for a calibration runs.
     Busy,
     /// There is no calibration before the one in force.
     NothingToUndo,
     /// Its settings cannot be read: nothing replaces them but a reset at the meter itself.
     SettingsDamaged,
+    /// The memory does not suffice at the moment.
+    NoMemory,
     /// The store failed.
     Storage,
 }
@@ -81,12 +87,17 @@ pub struct Meter<F: NorFlash> {
     /// Minute of the uptime in which harmonics were asked for last, by channel.
     harmonics_asked: [u64; CHANNELS_MAX],
     pub(crate) settings: Settings,
+    /// Changes with token and viewing code; see [`sessions_epoch`](Self::sessions_epoch).
+    pub(crate) sessions_epoch: u32,
     /// There are settings, but they are damaged or of another version; those above stand in.
     pub(crate) are_settings_damaged: bool,
     pub(crate) facts: Facts,
     pub(crate) key: Option<Key>,
     clock_set: bool,
     pub(crate) gate: Gate,
+    pub(crate) viewing: Viewing,
+    /// The last 24 hours, as somebody asked for them last.
+    pub(crate) day: Option<Day>,
     pub(crate) requests_refused: u32,
 }
 
@@ -108,6 +119,17 @@ impl<F: NorFlash> Meter<F> {
         store
             .event_append(boot, 0, what)
             .map_err(|_| StartError::Storage)?;
+        if let Some(continued) = facts.continued
+            && continued.boot.checked_add(1) == Some(boot)
+        {
+            let what = What::Continued {
+                uptime_ms: continued.uptime_ms,
+                uncertainty_ms: continued.uncertainty_ms,
+            };
+            store
+                .event_append(boot, 0, what)
+                .map_err(|_| StartError::Storage)?;
+        }
         let readable = read_settings(&mut store)?;
         let are_settings_damaged = readable.is_none();
         let settings = readable.unwrap_or_default();
@@ -131,6 +153,8 @@ impl<F: NorFlash> Meter<F> {
         }
         let mut meter = Self {
             gate: Gate::new(facts.nonce_secret),
+            viewing: Viewing::new(facts.nonce_secret),
+            day: None,
             recorder: Recorder::new(
                 store,
                 boot,
@@ -141,6 +165,7 @@ impl<F: NorFlash> Meter<F> {
             session: None,
             harmonics_asked: [u64::MAX; CHANNELS_MAX],
             settings,
+            sessions_epoch: 0,
             are_settings_damaged,
             facts,
             key: None,
@@ -193,6 +218,12 @@ impl<F: NorFlash> Meter<F> {
         self.recorder.store.device()
     }
 
+    /// Returns the number of this boot.
+    #[must_use]
+    pub fn boot(&self) -> u32 {
+        self.recorder.boot
+    }
+
     /// Returns the number that the next reading will get.
     #[must_use]
     pub fn next(&self) -> Seq {
@@ -234,6 +265,7 @@ impl<F: NorFlash> Meter<F> {
             clock_set: self.clock_set,
             interval_ms: self.recorder.interval_ms,
             channels: self.channels.len() as u8,
+            viewable: self.is_viewable(),
             nonce,
         }
     }
@@ -267,64 +299,8 @@ impl<F: NorFlash> Meter<F> {
             .map_err(|_| Refused::Storage)
     }
 
-    /// Takes token and name, once.
-    pub(crate) fn set_up(&mut self, setup: &Setup, now_ms: u64) -> Result<(), Refused> {
-        if self.key.is_some() {
-            return Err(Refused::AlreadySetUp);
-        }
-        settings::check_token(&setup.token).map_err(Refused::Invalid)?;
-        settings::check_name(&setup.name).map_err(Refused::Invalid)?;
-        let settings = Settings {
-            version: self.settings.version + 1,
-            token: Some(setup.token.clone()),
-            name: setup.name.clone(),
-            ..self.settings.clone()
-        };
-        self.keep(settings)?;
-        self.derive_key();
-        self.recorder.log(now_ms, What::SetUp);
-        Ok(())
-    }
-
-    /// Answers `config`.
-    pub(crate) fn config(&self) -> Config {
-        Config {
-            name: self.settings.name.clone(),
-            interval_ms: self.settings.interval_ms,
-            version: self.settings.version,
-        }
-    }
-
-    /// Changes name and interval; the interval takes effect with the next start.
-    pub(crate) fn change_config(
-        &mut self,
-        config: &Config,
-        now_ms: u64,
-    ) -> Result<Config, Refused> {
-        if config.version != self.settings.version {
-            return Err(Refused::Conflict);
-        }
-        settings::check_name(&config.name).map_err(Refused::Invalid)?;
-        settings::check_interval(config.interval_ms).map_err(Refused::Invalid)?;
-        let version = self.settings.version + 1;
-        self.keep(Settings {
-            version,
-            name: config.name.clone(),
-            interval_ms: config.interval_ms,
-            ..self.settings.clone()
-        })?;
-        self.recorder.log(now_ms, What::ConfigChanged { version });
-        Ok(self.config())
-    }
-
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
-    }
-
-    /// Returns the calibrations that the meter's parts have by their values.
-    pub(crate) fn nominal_calibrations(&self) -> Vec<Calibration, CHANNELS_MAX> {
-        let channels = self.facts.channels.iter();
-        channels.map(|config| config.calibration).collect()
     }
 
     /// Writes settings to flash and, when they are there, puts them in force.
@@ -345,7 +321,7 @@ impl<F: NorFlash> Meter<F> {
         Ok(())
     }
 
-    fn derive_key(&mut self) {
+    pub(crate) fn derive_key(&mut self) {
         let device = self.device();
         self.key = self
             .settings

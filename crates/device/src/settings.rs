@@ -1,29 +1,48 @@
-//! Token, name, interval and calibrations, as they lie on flash.
+//! Token, name, interval, calibrations, viewing code and channels, as they lie on flash.
 //!
 //! | bytes | field |
 //! |---|---|
-//! | 1 | format of this record: 2 |
+//! | 1 | format of this record: 3 |
 //! | 4 | version: counts changes, little-endian |
 //! | 4 | interval in ms, little-endian |
 //! | 1 + n | length and bytes of the token; length 0 before set-up |
 //! | 1 + n | length and bytes of the name, UTF-8 |
 //! | 11 + 18 n | the calibration in force: version (2), date in ms since 1970 (8), number of channels n (1), and each one's nV and nA a code (4, 4), skew in ns (4), noise in nA (4), no-load limit in mW (2); n = 0 for the scale of the parts |
 //! | 11 + 18 n | the calibration before, in the same way |
+//! | 1 + n | length n of what the viewing code is known by, and that: 16 bytes of salt and 16 of its hash; 0 without a code |
+//! | 1 + … | number of channels, and each one's ratio of the current transformer (4), length of the name (1) and name; 0 for the meter's own transformers, without names |
+//!
+//! Format 2 ends behind the calibrations; such a record is read too.
 
 use core::ops::RangeInclusive;
 
 use heapless::{String, Vec};
 use metering::Calibration;
 use protocol::{
-    limits::{CHANNELS_MAX, INTERVAL_MS, NAME_BYTES_MAX, TOKEN_BYTES_MAX, TOKEN_BYTES_MIN},
-    messages::Name,
+    limits::{
+        CHANNEL_NAME_BYTES_MAX, CHANNELS_MAX, CODE_BYTES_MAX, CODE_BYTES_MIN, CT_RATIO,
+        INTERVAL_MS, NAME_BYTES_MAX, TOKEN_BYTES_MAX, TOKEN_BYTES_MIN,
+    },
+    messages::{ChannelSettings, Name},
 };
 
-/// Bytes of the record at the most.
-pub const RECORD_BYTES_MAX: usize =
-    9 + 1 + TOKEN_BYTES_MAX + 1 + NAME_BYTES_MAX + 2 * CALIBRATION_BYTES_MAX;
+use crate::code::{CODE_HASH_BYTES, CodeHash};
 
-const FORMAT: u8 = 2;
+/// Bytes of the record at the most.
+pub const RECORD_BYTES_MAX: usize = 9
+    + 1
+    + TOKEN_BYTES_MAX
+    + 1
+    + NAME_BYTES_MAX
+    + 2 * CALIBRATION_BYTES_MAX
+    + 1
+    + CODE_HASH_BYTES
+    + 1
+    + CHANNELS_MAX * (5 + CHANNEL_NAME_BYTES_MAX);
+const _: () = assert!(RECORD_BYTES_MAX <= flash_store::CONFIG_BYTES_MAX);
+
+const FORMAT: u8 = 3;
+const FORMAT_WITHOUT_CHANNELS: u8 = 2;
 /// Bytes of one channel's calibration, and of all of them.
 const CHANNEL_BYTES: usize = 18;
 const CALIBRATION_BYTES_MAX: usize = 11 + CHANNELS_MAX * CHANNEL_BYTES;
@@ -44,6 +63,10 @@ pub struct Settings {
     pub calibration: CalibrationRecord,
     /// The one before.
     pub calibration_before: CalibrationRecord,
+    /// What the viewing code is known by; `None` where there is none.
+    pub code: Option<CodeHash>,
+    /// One entry a channel; empty for the meter's own transformers, without names.
+    pub channels: Vec<ChannelSettings, CHANNELS_MAX>,
 }
 
 /// Calibration of all channels, with version and date.
@@ -78,6 +101,10 @@ pub enum InvalidSetting {
     Name,
     /// The interval is not a whole number of seconds from 1 to 900.
     Interval,
+    /// The viewing code is not 6 to 32 printable ASCII characters.
+    Code,
+    /// There is not one entry for each channel, a name has control characters, or a ratio is out of range.
+    Channels,
     /// There is no such channel, a capture is not 30 to 600 s long, or a load has no power.
     Calibration,
 }
@@ -92,6 +119,8 @@ impl Default for Settings {
             name: Name::new(),
             calibration: CalibrationRecord::default(),
             calibration_before: CalibrationRecord::default(),
+            code: None,
+            channels: Vec::new(),
         }
     }
 }
@@ -101,11 +130,36 @@ impl Default for Settings {
 /// # Errors
 /// [`InvalidSetting::Token`].
 pub fn check_token(token: &str) -> Result<(), InvalidSetting> {
-    const LENGTHS: RangeInclusive<usize> = TOKEN_BYTES_MIN..=TOKEN_BYTES_MAX;
-    let printable = token.bytes().all(|byte| byte.is_ascii_graphic());
-    (LENGTHS.contains(&token.len()) && printable)
+    is_printable(token, TOKEN_BYTES_MIN..=TOKEN_BYTES_MAX)
         .then_some(())
         .ok_or(InvalidSetting::Token)
+}
+
+/// Checks a viewing code.
+///
+/// # Errors
+/// [`InvalidSetting::Code`].
+pub fn check_code(code: &str) -> Result<(), InvalidSetting> {
+    is_printable(code, CODE_BYTES_MIN..=CODE_BYTES_MAX)
+        .then_some(())
+        .ok_or(InvalidSetting::Code)
+}
+
+fn is_printable(text: &str, lengths: RangeInclusive<usize>) -> bool {
+    lengths.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Checks what is said of all channels of a meter that has `count`.
+///
+/// # Errors
+/// [`InvalidSetting::Channels`].
+pub fn check_channels(channels: &[ChannelSettings], count: usize) -> Result<(), InvalidSetting> {
+    let is_sound = |channel: &ChannelSettings| {
+        CT_RATIO.contains(&channel.ct_ratio) && !channel.name.chars().any(char::is_control)
+    };
+    (channels.len() == count && channels.iter().all(is_sound))
+        .then_some(())
+        .ok_or(InvalidSetting::Channels)
 }
 
 /// Checks a name.
@@ -142,6 +196,19 @@ impl Settings {
         for record in [&self.calibration, &self.calibration_before] {
             at += record.write(&mut buffer[at..]);
         }
+        let mut put = |bytes: &[u8]| {
+            buffer[at..at + bytes.len()].copy_from_slice(bytes);
+            at += bytes.len();
+        };
+        let code = self.code.as_ref().map_or(&[][..], |code| code.bytes());
+        put(&[code.len() as u8]);
+        put(code);
+        put(&[self.channels.len() as u8]);
+        for channel in &self.channels {
+            put(&channel.ct_ratio.to_le_bytes());
+            put(&[channel.name.len() as u8]);
+            put(channel.name.as_bytes());
+        }
         at
     }
 
@@ -155,7 +222,16 @@ impl Settings {
         let (calibration_before, rest) = CalibrationRecord::split(rest)?;
         let interval_ms = u32::from_le_bytes(fixed[5..9].try_into().ok()?);
         check_interval(interval_ms).ok()?;
-        if fixed[0] != FORMAT || !rest.is_empty() {
+        let (code, channels, rest) = match fixed[0] {
+            FORMAT_WITHOUT_CHANNELS => (None, Vec::new(), rest),
+            FORMAT => {
+                let (code, rest) = split_code(rest)?;
+                let (channels, rest) = split_channels(rest)?;
+                (code, channels, rest)
+            }
+            _ => return None,
+        };
+        if !rest.is_empty() {
             return None;
         }
         Some(Self {
@@ -168,6 +244,8 @@ impl Settings {
             name: name.try_into().ok()?,
             calibration,
             calibration_before,
+            code,
+            channels,
         })
     }
 }
@@ -220,70 +298,33 @@ fn split_text(bytes: &[u8]) -> Option<(&str, &[u8])> {
     Some((core::str::from_utf8(text).ok()?, rest))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn channel(seed: u32) -> Calibration {
-        Calibration {
-            voltage_nv_per_code: 264_700_000 + seed,
-            current_na_per_code: 23_000_000 + seed,
-            current_skew_ns: -41_000 - seed as i32,
-            current_noise_na: 69_000_000 + seed,
-            no_load_mw: 900 + seed as u16,
-        }
+/// Splits what the viewing code is known by off the beginning.
+fn split_code(bytes: &[u8]) -> Option<(Option<CodeHash>, &[u8])> {
+    let (&length, rest) = bytes.split_first()?;
+    if length == 0 {
+        return Some((None, rest));
     }
-
-    #[test]
-    fn settings_survive_flash_and_cut_records_are_refused() {
-        let settings = Settings {
-            version: 7,
-            interval_ms: 60_000,
-            token: Some("A1B2C3D4E5F6G7H8I9J0".try_into().unwrap()),
-            name: "Keller Süd".try_into().unwrap(),
-            calibration: CalibrationRecord {
-                version: 3,
-                utc_ms: 1_795_248_000_000,
-                channels: [1, 2, 3].map(channel).into_iter().collect(),
-            },
-            calibration_before: CalibrationRecord {
-                version: 2,
-                utc_ms: 1_795_247_000_000,
-                channels: [4, 5, 6].map(channel).into_iter().collect(),
-            },
-        };
-        let mut buffer = [0; RECORD_BYTES_MAX];
-        let length = settings.write(&mut buffer);
-        assert_eq!(Settings::parse(&buffer[..length]).as_ref(), Some(&settings));
-        for cut in 0..length {
-            assert_eq!(Settings::parse(&buffer[..cut]), None, "{cut}");
-        }
-        let fresh_length = Settings::default().write(&mut buffer);
-        assert_eq!(
-            Settings::parse(&buffer[..fresh_length]),
-            Some(Settings::default())
-        );
-    }
-
-    #[test]
-    fn values_out_of_range_are_refused() {
-        for token in [
-            "",
-            "fifteen-chars-x",
-            "with a space in it",
-            "täoken-of-18-chars",
-        ] {
-            assert_eq!(check_token(token), Err(InvalidSetting::Token), "{token}");
-        }
-        for name in ["", "  ", "two\nlines"] {
-            assert_eq!(check_name(name), Err(InvalidSetting::Name), "{name}");
-        }
-        for interval_ms in [0, 999, 1500, 901_000] {
-            assert_eq!(
-                check_interval(interval_ms),
-                Err(InvalidSetting::Interval),
-                "{interval_ms}"
-            );
-        }
-    }
+    let (code, rest) = rest.split_first_chunk::<CODE_HASH_BYTES>()?;
+    (usize::from(length) == CODE_HASH_BYTES).then(|| (Some(CodeHash::from_bytes(*code)), rest))
 }
+
+/// Splits what people say of the channels off the beginning.
+fn split_channels(bytes: &[u8]) -> Option<(Vec<ChannelSettings, CHANNELS_MAX>, &[u8])> {
+    let (&count, mut rest) = bytes.split_first()?;
+    let mut channels = Vec::new();
+    for _ in 0..count {
+        let (ratio, behind) = rest.split_first_chunk()?;
+        let (name, behind) = split_text(behind)?;
+        let channel = ChannelSettings {
+            name: name.try_into().ok()?,
+            ct_ratio: u32::from_le_bytes(*ratio),
+        };
+        channels.push(channel).ok()?;
+        rest = behind;
+    }
+    check_channels(&channels, count.into()).ok()?;
+    Some((channels, rest))
+}
+
+#[cfg(test)]
+mod tests;

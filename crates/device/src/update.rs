@@ -1,19 +1,27 @@
 //! An update on its way into the slot that does not run.
 //!
-//! The header is checked before anything is erased. Then the image goes into the slot page by page, each page is read back,
-//! and what was read is hashed. Only an image whose hash is right makes the bootloader start it. The running slot is never
-//! touched.
+//! The header is checked before anything is erased, its signature last: nothing that it says is acted on before all of it
+//! holds, and who sends a file for another chip or an old one is told that in a moment, not after the work of a
+//! verification. Then the image goes into the slot page by page, each page is read back, and what was read is hashed. Only
+//! an image whose hash is right makes the bootloader start it. The running slot is never touched.
+//!
+//! What came over a connection that broke is kept in RAM and in the slot, and the next one goes on from there: see [`open`],
+//! [`write()`] and [`finish`]. It is dropped with anything that goes wrong, with another update, and with a restart.
+//! Nobody vouches for bytes of a request that did not come to its end; the hash in the header does, for the image as a whole.
 
 use embedded_storage::nor_flash::NorFlash;
 use protocol::{
-    firmware::{HEADER_BYTES, Header, PRODUCT, SemanticVersion},
+    firmware::{HEADER_BYTES, Header, PRODUCT, PublicKey, SemanticVersion},
     limits::IMAGE_BYTES_MAX,
 };
 use sha2::{Digest, Sha256};
 
-use crate::slots::{PAGE_BYTES, SlotError, Slots};
+use crate::{
+    signature,
+    slots::{PAGE_BYTES, SlotError, Slots},
+};
 
-/// Whether this build takes images without a signature.
+/// Whether this build takes images without a signature as long as it has no key.
 pub const TAKES_UNSIGNED: bool = cfg!(feature = "dev");
 
 /// What an update must fit.
@@ -23,7 +31,9 @@ pub struct Running<'a> {
     pub chip: &'a str,
     /// Version of the firmware that runs.
     pub version: &'a str,
-    /// Whether an image without a signature is taken.
+    /// Keys whose signature is believed.
+    pub keys: &'a [PublicKey],
+    /// Whether an image without a signature is taken where there is no key.
     pub takes_unsigned: bool,
 }
 
@@ -46,6 +56,10 @@ pub enum UpdateError {
     Unsigned,
     /// It has a signature, and this firmware has no key to check it with.
     NoKey,
+    /// Its signature was made with another key, or for another header.
+    Signature,
+    /// It is to go on where the meter is not, or after an update that the meter does not hold.
+    Offset,
     /// Fewer or more bytes came than the header says.
     Length,
     /// The image is not the one that the header says.
@@ -77,6 +91,18 @@ pub struct Update {
 struct Page([u8; PAGE_BYTES]);
 
 impl Update {
+    /// Returns what it is.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Returns how many bytes of the image came.
+    #[must_use]
+    pub fn came(&self) -> u32 {
+        self.came
+    }
+
     /// Checks the header and makes the other slot ready.
     ///
     /// # Errors
@@ -86,8 +112,10 @@ impl Update {
         header: &[u8; HEADER_BYTES],
         running: &Running<'_>,
     ) -> Result<Self, UpdateError> {
-        let header = Header::parse(header).map_err(|_| UpdateError::NotAnUpdate)?;
+        let bytes = header;
+        let header = Header::parse(bytes).map_err(|_| UpdateError::NotAnUpdate)?;
         check(&header, running)?;
+        check_signature(bytes, header.is_signed(), running)?;
         Ok(Self {
             number: slots.overwrite()?,
             header,
@@ -184,9 +212,87 @@ fn check(header: &Header, running: &Running<'_>) -> Result<(), UpdateError> {
             return Err(UpdateError::TooFarAhead);
         }
     }
-    match (header.is_signed(), running.takes_unsigned) {
-        (true, _) => Err(UpdateError::NoKey),
-        (false, false) => Err(UpdateError::Unsigned),
-        (false, true) => Ok(()),
+    Ok(())
+}
+
+/// Holds the signature of a header to the keys. Where there is a key, nothing without a signature is taken.
+fn check_signature(
+    header: &[u8; HEADER_BYTES],
+    is_signed: bool,
+    running: &Running<'_>,
+) -> Result<(), UpdateError> {
+    match (is_signed, running.keys) {
+        (true, []) => Err(UpdateError::NoKey),
+        (true, keys) if signature::is_by_any(keys, header) => Ok(()),
+        (true, _) => Err(UpdateError::Signature),
+        (false, []) if running.takes_unsigned => Ok(()),
+        (false, _) => Err(UpdateError::Unsigned),
     }
+}
+
+/// A connection's right to write an update; the one that was given last counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim(u32);
+
+/// Begins an update, or goes on with the one that the slots hold. `from` is how many bytes of the image came before.
+///
+/// # Errors
+/// [`UpdateError::Offset`] where not just so many bytes came of the update with this header; else those of
+/// [`Update::begin`].
+pub fn open<F: NorFlash>(
+    slots: &mut Slots<F>,
+    header: &[u8; HEADER_BYTES],
+    from: u64,
+    running: &Running<'_>,
+) -> Result<Claim, UpdateError> {
+    if from == 0 {
+        let update = Update::begin(slots, header, running)?;
+        return Ok(Claim(slots.held.insert(update).number));
+    }
+    let fits = |held: &Update| u64::from(held.came) == from && held.header.to_bytes() == *header;
+    if !slots.held.as_ref().is_some_and(fits) {
+        return Err(UpdateError::Offset);
+    }
+    // Only now: a request that does not fit takes nothing from the connection that writes.
+    let number = slots.next_update();
+    if let Some(held) = &mut slots.held {
+        held.number = number;
+    }
+    Ok(Claim(number))
+}
+
+/// Takes the next bytes of the image.
+///
+/// # Errors
+/// [`UpdateError::Superseded`] where another connection has the update now; with all others it is dropped.
+pub fn write<F: NorFlash>(
+    slots: &mut Slots<F>,
+    claim: Claim,
+    bytes: &[u8],
+) -> Result<(), UpdateError> {
+    let mut update = taken(slots, claim)?;
+    update.write(slots, bytes)?;
+    slots.held = Some(update);
+    Ok(())
+}
+
+/// Ends the update: the bootloader starts it from now on. Returns its version.
+///
+/// # Errors
+/// As for [`write()`].
+pub fn finish<F: NorFlash>(
+    slots: &mut Slots<F>,
+    claim: Claim,
+) -> Result<SemanticVersion, UpdateError> {
+    taken(slots, claim)?.finish(slots)
+}
+
+/// Drops the update, so that the next one begins anew; one that another connection has stays.
+pub fn drop_update<F: NorFlash>(slots: &mut Slots<F>, claim: Claim) {
+    let _ = taken(slots, claim);
+}
+
+fn taken<F: NorFlash>(slots: &mut Slots<F>, claim: Claim) -> Result<Update, UpdateError> {
+    let held = slots.held.take_if(|held| held.number == claim.0);
+    held.ok_or(UpdateError::Superseded)
 }

@@ -1,6 +1,13 @@
 //! The device API over real connections: each route, and what it does with bad input.
 
+mod configuring;
+mod crowds;
 mod harness;
+mod limits;
+mod page;
+mod saves;
+mod strangers;
+mod streams;
 mod updates;
 
 use harness::{Answer, NOW_UTC_MS, TOKEN, TestMeter};

@@ -3,7 +3,7 @@
 use device::{
     flash_map::{CHIP_BYTES, OTADATA, SECTOR_BYTES, SLOTS, STARTS},
     slots::{STARTS_ON_TRIAL, Slot, Slots, Start},
-    update::{Running, Update, UpdateError},
+    update::{self, Running, Update, UpdateError},
 };
 use nor_model::{Fault, Nor, Torn};
 use protocol::firmware::Header;
@@ -14,6 +14,7 @@ const IMAGE_BYTES: [usize; 3] = [9_001, 8_192, 5_120];
 const RUNNING: Running<'static> = Running {
     chip: "esp32c3",
     version: "0.2.0",
+    keys: &[],
     takes_unsigned: true,
 };
 
@@ -393,4 +394,45 @@ fn the_last_update_that_began_is_the_one_that_counts() {
     second.write(&mut slots, &image).unwrap();
     assert_eq!(second.finish(&mut slots).unwrap().as_str(), "0.3.0");
     assert_eq!(booted(&nor), (Slot::One, 1));
+}
+
+#[test]
+fn connection_that_goes_on_takes_the_update_over_and_one_that_does_not_fit_takes_nothing() {
+    let mut slots = Slots::open(factory(), None).unwrap();
+    let image = image(1);
+    let header = header(&image).to_bytes();
+    let first = update::open(&mut slots, &header, 0, &RUNNING).unwrap();
+    update::write(&mut slots, first, &image[..3_000]).unwrap();
+    let refused = update::open(&mut slots, &header, 2_999, &RUNNING);
+    assert_eq!(refused, Err(UpdateError::Offset));
+    update::write(&mut slots, first, &image[3_000..5_000]).unwrap();
+    let second = update::open(&mut slots, &header, 5_000, &RUNNING).unwrap();
+    // The first one wakes up again.
+    let late = update::write(&mut slots, first, &image[5_000..6_000]);
+    assert_eq!(late, Err(UpdateError::Superseded));
+    update::drop_update(&mut slots, first);
+    assert_eq!(
+        update::finish(&mut slots, first),
+        Err(UpdateError::Superseded)
+    );
+    update::write(&mut slots, second, &image[5_000..]).unwrap();
+    update::finish(&mut slots, second).unwrap();
+    assert_eq!(slots.named(), Ok(Slot::One));
+}
+
+#[test]
+fn flash_that_fails_ends_an_update_and_leaves_the_running_firmware_alone() {
+    let mut nor = factory();
+    let second = (SLOTS[1] / SECTOR_BYTES) as usize + 1;
+    nor.break_sector(second, Fault::Refuses);
+    let mut slots = Slots::open(nor, None).unwrap();
+    let image = image(1);
+    let header = header(&image).to_bytes();
+    let claim = update::open(&mut slots, &header, 0, &RUNNING).unwrap();
+    assert_eq!(
+        update::write(&mut slots, claim, &image),
+        Err(UpdateError::Flash)
+    );
+    assert!(slots.held().is_none());
+    assert_eq!(slots.named(), Ok(Slot::Zero));
 }

@@ -31,10 +31,13 @@ fn facts() -> Facts {
     };
     Facts {
         reset_reason: ResetReason::PowerOn,
+        continued: None,
         firmware: "0.1.0".try_into().unwrap(),
         chip: "esp32c3".try_into().unwrap(),
+        update_keys: Default::default(),
         nonce_secret: [9; 32],
         channels: [channel.clone(), channel].into_iter().collect(),
+        ct_ratio: 2_000,
         built_utc_ms: 0,
     }
 }

@@ -9,7 +9,7 @@ use protocol::{
 use serde::Serialize;
 
 use super::Outcome;
-use crate::{meter::Refused, settings::InvalidSetting, update::UpdateError};
+use crate::{meter::Refused, settings::InvalidSetting, update::UpdateError, viewing::Cookie};
 
 /// Why a request is not answered as it wishes.
 #[derive(Clone, Copy)]
@@ -29,6 +29,11 @@ impl Failure {
             message,
         }
     }
+
+    #[cfg(test)]
+    pub(super) fn status(&self) -> u16 {
+        self.status
+    }
 }
 
 impl From<Failure> for Answer {
@@ -45,6 +50,8 @@ impl From<Failure> for Answer {
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: Vec<u8>,
+    /// Of a session that was opened.
+    pub(super) cookie: Option<Cookie>,
 }
 
 impl Answer {
@@ -58,18 +65,34 @@ impl Answer {
         Outcome::Updated(Self::render(200, value))
     }
 
-    fn render(status: u16, value: &impl Serialize) -> Self {
+    /// Renders that a session was opened.
+    pub(super) fn session(value: &impl Serialize, cookie: Cookie) -> Outcome {
+        Outcome::Json(Self {
+            cookie: Some(cookie),
+            ..Self::render(200, value)
+        })
+    }
+
+    pub(super) fn render(status: u16, value: &impl Serialize) -> Self {
         let mut body = Vec::new();
         if body.try_reserve_exact(JSON_BYTES_MAX).is_err() {
             // Without a body: there is no room for one.
-            return Self { status: 503, body };
+            return Self {
+                status: 503,
+                body,
+                cookie: None,
+            };
         }
         body.resize(JSON_BYTES_MAX, 0);
         let length =
             serde_json_core::to_slice(value, &mut body).expect("every message fits the limit");
         body.truncate(length);
         body.shrink_to_fit();
-        Self { status, body }
+        Self {
+            status,
+            body,
+            cookie: None,
+        }
     }
 }
 
@@ -96,6 +119,16 @@ impl From<Refused> for Failure {
                 "bad_interval",
                 "an interval is a whole number of seconds from 1 to 900",
             ),
+            Refused::Invalid(InvalidSetting::Code) => (
+                400,
+                "bad_code",
+                "a viewing code has 6 to 32 printable ASCII characters",
+            ),
+            Refused::Invalid(InvalidSetting::Channels) => (
+                400,
+                "bad_channels",
+                "each channel has a name of up to 24 bytes and a ratio of 1 to 100000 that its scale takes",
+            ),
             Refused::Invalid(InvalidSetting::Calibration) => (
                 400,
                 "bad_calibration",
@@ -114,10 +147,20 @@ impl From<Refused> for Failure {
                 "the settings changed meanwhile: read them again",
             ),
             Refused::UnknownReading => (409, "unknown_reading", "this meter has no such readings"),
+            Refused::Unread => (
+                409,
+                "unread",
+                "no collector has acknowledged all of these readings: force it if they may go",
+            ),
             Refused::SettingsDamaged => (
                 503,
                 "settings_damaged",
                 "the meter cannot read its settings: it measures on, and a reset at its button lets it be set up anew",
+            ),
+            Refused::NoMemory => (
+                503,
+                "busy",
+                "the meter has no memory left for that at the moment",
             ),
             Refused::Storage => (503, "storage", "the flash could not be written or read"),
         };
@@ -151,6 +194,16 @@ impl From<UpdateError> for Failure {
                 403,
                 "no_key",
                 "this firmware has no key to check the update's signature with",
+            ),
+            UpdateError::Signature => (
+                403,
+                "wrong_signature",
+                "the update's signature was not made with a key of this firmware",
+            ),
+            UpdateError::Offset => (
+                409,
+                "wrong_offset",
+                "the meter does not hold that much of this update: ask it how much it does",
             ),
             UpdateError::Length => (
                 400,

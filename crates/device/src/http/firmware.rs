@@ -1,8 +1,9 @@
-//! `POST /api/v1/firmware`: an update goes into its slot as it comes.
+//! `/api/v1/firmware`: which firmware runs, and updates, which go into their slot as they come.
 //!
 //! The MAC of the request covers the SHA-256 of the body, so only who has the token can begin an update, and nothing else than
 //! what was authenticated can end one. An update that is refused is read to its end all the same: who sends it gets an
-//! answer.
+//! answer. Where the connection breaks, or is too slow, what came stays; the next request sends the header again, and of the
+//! image what is missing.
 
 use core::{
     future::{Future, pending, poll_fn},
@@ -10,13 +11,14 @@ use core::{
     task::Poll,
 };
 
+use heapless::Vec;
 use picoserve::{io::Read, request::Request};
 use protocol::{
     authentication::BodyHash,
     event::{Version, What},
-    firmware::{HEADER_BYTES, Name},
+    firmware::{HEADER_BYTES, Name, PublicKey, UPDATE_KEYS_MAX},
     limits::IMAGE_BYTES_MAX,
-    messages::Updated,
+    messages::{FirmwareState, Updated, Upload},
 };
 use sha2::{Digest, Sha256};
 
@@ -27,7 +29,7 @@ use super::{
 use crate::{
     board::Board,
     flash_map::SECTOR_BYTES,
-    update::{Running, TAKES_UNSIGNED, Update, UpdateError},
+    update::{self, Claim, Running, TAKES_UNSIGNED, UpdateError},
 };
 
 /// Bytes that are read at once.
@@ -43,18 +45,38 @@ const PAUSE_MS: u64 = 1;
 struct Reception {
     chip: Name,
     version: Version,
+    keys: Vec<PublicKey, UPDATE_KEYS_MAX>,
+    /// Bytes of the image that came before, as the request says.
+    from: u64,
     header: [u8; HEADER_BYTES],
     came: usize,
     hash: Sha256,
     /// What became of the update; `None` until its header is there.
-    update: Option<Result<Update, UpdateError>>,
+    update: Option<Result<Claim, UpdateError>>,
 }
 
 impl<B: Board> Service<'_, B> {
-    /// Takes an update whose whole body hashes to `authenticated`.
+    /// Answers `GET firmware`.
+    pub(super) fn firmware(&self) -> FirmwareState {
+        let slots = self.slots.borrow();
+        let upload = slots.held().map(|held| Upload {
+            version: Version::try_from(held.header().version.as_str()).unwrap_or_default(),
+            image_hash: BodyHash(held.header().image_hash),
+            image_bytes: held.header().image_bytes,
+            came: held.came(),
+        });
+        FirmwareState {
+            version: self.meter.borrow().facts.firmware.clone(),
+            confirmed: slots.is_confirmed(),
+            upload,
+        }
+    }
+
+    /// Takes an update whose whole body hashes to `authenticated`; `from` bytes of its image came before.
     pub(super) async fn update<R: Read>(
         &self,
         authenticated: BodyHash,
+        from: u64,
         request: &mut Request<'_, R>,
     ) -> Result<Outcome, Failure> {
         let body = request.body_connection.body();
@@ -64,23 +86,28 @@ impl<B: Board> Service<'_, B> {
         }
         // The time for a request with its body is meant for short ones; the limits above stand for it.
         let mut reader = body.reader().with_different_timeout_signal(pending());
-        let mut reception = self.reception();
+        let mut reception = self.reception(from);
         let mut chunk = [0; CHUNK_BYTES];
         let until_ms = self.now_ms().saturating_add(TOTAL_MS);
         while left > 0 {
             let read = first(reader.read(&mut chunk), self.board.delay(IDLE_MS)).await;
             let bytes = match read {
-                Some(Ok(1..)) if self.now_ms() > until_ms => &[],
-                Some(Ok(length)) => &chunk[..length],
-                Some(Err(_)) | None => &[],
+                Some(Ok(length @ 1..)) if self.now_ms() <= until_ms => &chunk[..length],
+                Some(Ok(0) | Err(_)) => {
+                    return Err(Failure::new(
+                        400,
+                        "cut_short",
+                        "the body ended before its stated length",
+                    ));
+                }
+                Some(Ok(_)) | None => {
+                    return Err(Failure::new(
+                        408,
+                        "too_slow",
+                        "nothing came for 10 s, or all of it took over 600 s: what came is kept",
+                    ));
+                }
             };
-            if bytes.is_empty() {
-                return Err(Failure::new(
-                    400,
-                    "cut_short",
-                    "the body ended before its stated length",
-                ));
-            }
             left -= bytes.len();
             let before = reception.came;
             self.receive(&mut reception, bytes);
@@ -91,6 +118,10 @@ impl<B: Board> Service<'_, B> {
             }
         }
         if BodyHash(reception.hash.clone().finalize().into()) != authenticated {
+            // Someone altered it on its way: that is nothing to go on with.
+            if let Some(Ok(claim)) = reception.update {
+                update::drop_update(&mut self.slots.borrow_mut(), claim);
+            }
             return Err(Failure::new(
                 400,
                 "wrong_hash",
@@ -100,11 +131,13 @@ impl<B: Board> Service<'_, B> {
         self.conclude(reception)
     }
 
-    fn reception(&self) -> Reception {
+    fn reception(&self, from: u64) -> Reception {
         let meter = self.meter.borrow();
         Reception {
             chip: meter.facts.chip.clone(),
             version: meter.facts.firmware.clone(),
+            keys: meter.facts.update_keys.clone(),
+            from,
             header: [0; HEADER_BYTES],
             came: 0,
             hash: Sha256::new(),
@@ -124,13 +157,14 @@ impl<B: Board> Service<'_, B> {
             let running = Running {
                 chip: &reception.chip,
                 version: &reception.version,
+                keys: &reception.keys,
                 takes_unsigned: TAKES_UNSIGNED,
             };
-            let begun = Update::begin(&mut slots, &reception.header, &running);
-            reception.update = Some(begun);
+            let opened = update::open(&mut slots, &reception.header, reception.from, &running);
+            reception.update = Some(opened);
         }
-        if let Some(Ok(update)) = &mut reception.update
-            && let Err(error) = update.write(&mut slots, image)
+        if let Some(Ok(claim)) = reception.update
+            && let Err(error) = update::write(&mut slots, claim, image)
         {
             reception.update = Some(Err(error));
         }
@@ -138,8 +172,8 @@ impl<B: Board> Service<'_, B> {
 
     /// Makes the bootloader start what came.
     fn conclude(&self, reception: Reception) -> Result<Outcome, Failure> {
-        let update = reception.update.ok_or(UpdateError::NotAnUpdate)??;
-        let version = update.finish(&mut self.slots.borrow_mut())?;
+        let claim = reception.update.ok_or(UpdateError::NotAnUpdate)??;
+        let version = update::finish(&mut self.slots.borrow_mut(), claim)?;
         let version = Version::try_from(version.as_str()).unwrap_or_default();
         let what = What::FirmwareTaken {
             version: version.clone(),

@@ -1,7 +1,7 @@
 //! Which request does what.
 
 use embedded_storage::nor_flash::NorFlash;
-use protocol::limits::BLOCK_BYTES_MAX;
+use protocol::{Seq, limits::BLOCK_BYTES_MAX};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -11,21 +11,40 @@ use super::{
 };
 use crate::meter::Meter;
 
-/// Path, allowed methods, and whether it is open to all.
-const ROUTES: &[(&str, &[&str], bool)] = &[
-    ("/api/v1/info", &["GET"], true),
-    ("/api/v1/setup", &["POST"], true),
-    ("/api/v1/live", &["GET"], false),
-    ("/api/v1/harmonics", &["GET"], false),
-    ("/api/v1/blocks", &["GET"], false),
-    ("/api/v1/events", &["GET"], false),
-    ("/api/v1/clock", &["POST"], false),
-    ("/api/v1/ack", &["POST"], false),
-    ("/api/v1/config", &["GET", "PUT"], false),
-    ("/api/v1/calibrate", &["GET", "POST"], false),
-    ("/api/v1/health", &["GET"], false),
-    ("/api/v1/firmware", &["POST"], false),
+/// Who may use a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everyone, also before set-up.
+    Open,
+    /// Who holds the access token, or a session of the meter's own page.
+    Viewer,
+    /// Who holds the access token.
+    Owner,
+}
+
+/// Path, allowed methods, and who may use it.
+pub const ROUTES: &[(&str, &[&str], Access)] = &[
+    ("/", &["GET"], Access::Open),
+    ("/api/v1/info", &["GET"], Access::Open),
+    ("/api/v1/setup", &["POST"], Access::Open),
+    ("/api/v1/session", &["POST"], Access::Open),
+    ("/api/v1/live", &["GET"], Access::Viewer),
+    ("/api/v1/day", &["GET"], Access::Viewer),
+    ("/api/v1/save", &["GET"], Access::Viewer),
+    ("/api/v1/harmonics", &["GET"], Access::Owner),
+    ("/api/v1/blocks", &["GET"], Access::Owner),
+    ("/api/v1/events", &["GET"], Access::Owner),
+    ("/api/v1/clock", &["POST"], Access::Owner),
+    ("/api/v1/ack", &["POST"], Access::Owner),
+    ("/api/v1/config", &["GET", "PUT"], Access::Owner),
+    ("/api/v1/token", &["PUT"], Access::Owner),
+    ("/api/v1/erase", &["POST"], Access::Owner),
+    ("/api/v1/calibrate", &["GET", "POST"], Access::Owner),
+    ("/api/v1/health", &["GET"], Access::Viewer),
+    (FIRMWARE, &["GET", "POST"], Access::Owner),
 ];
+
+const FIRMWARE: &str = "/api/v1/firmware";
 
 /// Bytes of blocks in one answer where the request names no limit.
 const STREAM_BYTES_DEFAULT: u64 = 1024 * 1024;
@@ -53,16 +72,35 @@ pub(super) fn check(head: &Head) -> Result<(), Failure> {
     }
 }
 
-/// Tells whether a request needs no MAC.
-pub(super) fn is_open(head: &Head) -> bool {
-    ROUTES
-        .iter()
-        .any(|(path, _, open)| *open && *path == head.path())
+/// Tells who may do what a checked request asks for.
+pub(super) fn access(head: &Head) -> Access {
+    let route = ROUTES.iter().find(|(path, ..)| *path == head.path());
+    route.map_or(Access::Owner, |(.., access)| *access)
 }
 
 /// Tells whether a checked request brings an update, whose body is not read whole.
 pub(super) fn is_update(head: &Head) -> bool {
-    head.path() == "/api/v1/firmware"
+    head.path() == FIRMWARE && head.method == "POST"
+}
+
+/// Tells whether a checked request asks for the firmware, which the slots know.
+pub(super) fn is_firmware(head: &Head) -> bool {
+    head.path() == FIRMWARE
+}
+
+/// Tells whether a checked request asks for the meter's own page.
+pub(super) fn is_page(head: &Head) -> bool {
+    head.path() == "/"
+}
+
+/// Tells whether a checked request opens a session, which takes its time where the code is wrong.
+pub(super) fn is_session(head: &Head) -> bool {
+    head.path() == "/api/v1/session"
+}
+
+/// Tells whether a checked request asks for the last 24 hours, which are read piece by piece.
+pub(super) fn is_day(head: &Head) -> bool {
+    head.path() == "/api/v1/day"
 }
 
 /// Tells whether a checked request asks for what board and slots know too.
@@ -79,9 +117,13 @@ pub(super) fn answer<F: NorFlash>(
 ) -> Result<Outcome, Failure> {
     Ok(match (head.method.as_str(), head.path()) {
         ("GET", "/api/v1/info") => Answer::ok(&meter.info(now_ms)),
+        ("GET", "/api/v1/live") if head.query_number("stream")? == Some(1) => Outcome::Live,
         ("GET", "/api/v1/live") => Answer::ok(&meter.live()),
         ("GET", "/api/v1/harmonics") => Answer::ok(&meter.harmonics()),
         ("GET", "/api/v1/blocks") => blocks(head)?,
+        ("GET", "/api/v1/save") => Outcome::Save {
+            from: Seq(head.query_number("from")?.unwrap_or(0)),
+        },
         ("GET", "/api/v1/events") => {
             Answer::ok(&meter.events(head.query_number("from")?.unwrap_or(0))?)
         }
@@ -92,6 +134,13 @@ pub(super) fn answer<F: NorFlash>(
         ("POST", "/api/v1/calibrate") => Answer::ok(&meter.calibrate(&parsed(body)?, now_ms)?),
         ("POST", "/api/v1/ack") => {
             meter.acknowledge(&parsed(body)?)?;
+            Answer::ok(&Done {})
+        }
+        ("POST", "/api/v1/erase") => Answer::ok(&meter.erase(&parsed(body)?, now_ms)?),
+        ("PUT", "/api/v1/token") => {
+            // An owner's request has a nonce; the new token is sealed with it.
+            let authorization = head.authorization.ok_or_else(method_not_allowed)?;
+            meter.change_token(&parsed(body)?, &authorization.nonce, now_ms)?;
             Answer::ok(&Done {})
         }
         ("POST", "/api/v1/setup") => {
@@ -111,7 +160,7 @@ fn blocks(head: &Head) -> Result<Outcome, Failure> {
     Ok(Outcome::Blocks { from, bytes_max })
 }
 
-fn parsed<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Failure> {
+pub(super) fn parsed<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Failure> {
     let mut unescaped = [0; 256];
     match serde_json_core::from_slice_escaped(body, &mut unescaped) {
         Ok((value, used)) if body[used..].iter().all(u8::is_ascii_whitespace) => Ok(value),

@@ -4,18 +4,22 @@ extern crate std;
 use std::{f64::consts::TAU, vec::Vec};
 
 use flash_store::Format;
-use metering::VoltageInput;
+use metering::{Calibration, VoltageInput};
 use nor_model::{Nor, Torn};
 use protocol::{
     StoreId,
     access_point::Password,
     block::Block,
     event::{Event, ResetReason},
+    messages::Setup,
 };
+
+mod configuring;
 
 use super::*;
 use crate::{
     button::Request,
+    continuation::Continued,
     flash_map,
     indicator::Condition,
     slots::{Slot, Slots, Start},
@@ -37,10 +41,13 @@ fn facts() -> Facts {
     };
     Facts {
         reset_reason: ResetReason::PowerOn,
+        continued: None,
         firmware: "0.2.0".try_into().unwrap(),
         chip: "esp32c3".try_into().unwrap(),
+        update_keys: Default::default(),
         nonce_secret: [9; 32],
         channels: [channel].into_iter().collect(),
+        ct_ratio: 2_000,
         built_utc_ms: 0,
     }
 }
@@ -239,6 +246,7 @@ fn the_light_follows_the_meter() {
     let setup = Setup {
         token: "A1B2C3D4E5F6G7H8I9J0".try_into().unwrap(),
         name: "Cellar".try_into().unwrap(),
+        ..Setup::default()
     };
     meter.set_up(&setup, 0).unwrap();
     assert_eq!(meter.condition(), Condition::Starting);
@@ -262,6 +270,7 @@ fn the_button_forgets_the_settings_and_keeps_readings_and_calibration() {
     let setup = Setup {
         token: "A1B2C3D4E5F6G7H8I9J0".try_into().unwrap(),
         name: "Cellar".try_into().unwrap(),
+        ..Setup::default()
     };
     meter.set_up(&setup, 0).unwrap();
     feed(&mut meter, 0..420, 230.0);
@@ -297,4 +306,35 @@ fn the_button_erases_everything_but_device_and_password() {
     );
     assert_eq!(store.password(), Some(&password()));
     assert_eq!(store.boot(), 1);
+}
+
+#[test]
+fn start_that_continues_the_boot_before_says_so_right_behind_its_start() {
+    let continued = |boot| Facts {
+        reset_reason: ResetReason::Watchdog,
+        continued: Some(Continued {
+            boot,
+            uptime_ms: 123_456,
+            uncertainty_ms: 40,
+        }),
+        ..facts()
+    };
+    let start = |meter: Meter<Nor>, facts| {
+        let flash = meter.recorder.store.into_flash();
+        Meter::start(FlashStore::mount(flash).unwrap(), facts).unwrap()
+    };
+    let mut meter = start(fresh(), continued(1));
+    // The record of a boot that was not the one before says nothing.
+    meter = start(meter, continued(1));
+    let events = events(&mut meter);
+    let links: Vec<&[What]> = events
+        .windows(2)
+        .filter(|pair| matches!(pair[1], What::Continued { .. }))
+        .collect();
+    let reason = ResetReason::Watchdog;
+    let What::Continued { uptime_ms, .. } = links[0][1] else {
+        unreachable!("it was looked for");
+    };
+    assert_eq!((links.len(), uptime_ms), (1, 123_456));
+    assert!(matches!(links[0][0], What::Started { reason: told, .. } if told == reason));
 }

@@ -14,7 +14,10 @@ use embedded_storage::nor_flash::NorFlash;
 use protocol::firmware::{HEADER_BYTES, Header};
 use sha2::{Digest, Sha256};
 
-use crate::flash_map::{HEADER_IN_SLOT, SECTOR_BYTES, SLOTS, STORE};
+use crate::{
+    flash_map::{HEADER_IN_SLOT, SECTOR_BYTES, SLOTS, STORE},
+    update::Update,
+};
 use starts::{Happened, Log, State};
 
 /// Starts that a slot has to prove itself.
@@ -94,6 +97,8 @@ pub struct Slots<F: NorFlash> {
     log: Log,
     /// Counts updates that were begun; only the last one may write.
     updates: u32,
+    /// The update that is coming, or of which a part came before its connection broke.
+    pub(crate) held: Option<Update>,
 }
 
 impl<F: NorFlash> Slots<F> {
@@ -120,6 +125,7 @@ impl<F: NorFlash> Slots<F> {
             running,
             log,
             updates: 0,
+            held: None,
         })
     }
 
@@ -237,6 +243,12 @@ impl<F: NorFlash> Slots<F> {
         Ok(Header::parse(&bytes).ok())
     }
 
+    /// Returns the update of which a part came.
+    #[must_use]
+    pub fn held(&self) -> Option<&Update> {
+        self.held.as_ref()
+    }
+
     /// Returns the flash below.
     #[must_use]
     pub fn flash(&self) -> &F {
@@ -268,6 +280,8 @@ impl<F: NorFlash> Slots<F> {
 
     /// Makes the slot that does not run ready to be overwritten; returns the number of this update.
     pub(crate) fn overwrite(&mut self) -> Result<u32, SlotError> {
+        // What came before is no longer in the slot, whatever becomes of this one.
+        self.held = None;
         // An update that was taken and not started yet, or an image that the bootloader refused, is still named.
         if otadata::selected(&mut self.flash)? != self.running {
             otadata::select(&mut self.flash, self.running)?;
@@ -280,8 +294,13 @@ impl<F: NorFlash> Slots<F> {
                 .append(&mut self.flash, Happened::Overwriting, state)?;
         }
         erase(&mut self.flash, other.offset() + HEADER_IN_SLOT)?;
+        Ok(self.next_update())
+    }
+
+    /// Takes the right to write from whoever has it; returns the number of who has it now.
+    pub(crate) fn next_update(&mut self) -> u32 {
         self.updates = self.updates.wrapping_add(1);
-        Ok(self.updates)
+        self.updates
     }
 
     /// Tells whether an update is the last one that was begun.

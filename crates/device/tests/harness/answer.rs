@@ -1,5 +1,6 @@
 //! What came back.
 
+use protocol::authentication::{ANSWER_MAC_HEADER, Key, Mac, NONCE_HEADER, Nonce};
 use serde::de::DeserializeOwned;
 
 /// What came back.
@@ -18,6 +19,17 @@ impl Answer {
         found.map(|(_, value)| value.as_str())
     }
 
+    /// Tells whether it bears the MAC of the answer to a request.
+    pub fn is_authentic(&self, key: &Key, request: &Mac) -> bool {
+        let next: Option<Nonce> = self.header(NONCE_HEADER).and_then(|text| text.parse().ok());
+        let sent: Option<Mac> = (self.header(ANSWER_MAC_HEADER)).and_then(|text| text.parse().ok());
+        let (Some(next), Some(sent)) = (next, sent) else {
+            return false;
+        };
+        let expected = key.answer_mac(request, self.status, &self.body, &next);
+        expected.matches(sent.bytes())
+    }
+
     pub fn json<T: DeserializeOwned>(&self) -> T {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&self.body)))
@@ -25,7 +37,7 @@ impl Answer {
 }
 
 /// Splits an answer into its parts and joins its chunks.
-pub(super) fn parse(bytes: &[u8]) -> Answer {
+pub fn parse(bytes: &[u8]) -> Answer {
     let end = bytes
         .windows(4)
         .position(|window| window == b"\r\n\r\n")

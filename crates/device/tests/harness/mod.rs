@@ -4,26 +4,28 @@ mod answer;
 
 use std::{
     cell::RefCell,
-    net::SocketAddr,
+    net::{SocketAddr, SocketAddrV4},
     path::Path,
     sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
         mpsc,
     },
     thread::JoinHandle,
+    time::{Duration, Instant},
 };
 
 use device::{Board, Facts, Marks, Meter, flash_map, http, slots::Slots};
 use flash_store::{FlashStore, Format};
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use metering::{Calibration, ChannelConfig, VoltageInput, Window};
 use nor_model::Nor;
 use protocol::{
-    DeviceId, StoreId,
-    authentication::{
-        ANSWER_MAC_HEADER, Authorization, BODY_HASH_HEADER, BodyHash, Key, Mac, NONCE_HEADER, Nonce,
-    },
+    DeviceId, Reading, StoreId,
+    authentication::{Authorization, BODY_HASH_HEADER, BodyHash, Key, Mac, Nonce},
+    block::Block,
     event::ResetReason,
+    firmware::{PublicKey, UPDATE_KEYS_MAX},
     frame::{FrameHeader, HEADER_BYTES, MAC_BYTES},
 };
 use tempfile::TempDir;
@@ -33,8 +35,7 @@ use tokio::{
     sync::oneshot,
 };
 
-pub use answer::Answer;
-use answer::parse;
+pub use answer::{Answer, parse};
 
 pub const TOKEN: &str = "A1B2C3D4E5F6G7H8I9J0";
 pub const NOW_UTC_MS: i64 = 1_800_000_000_000;
@@ -45,10 +46,26 @@ pub const CHIP: &str = "esp32c3";
 const FLASH_BYTES: usize = 480 * 4096;
 const INTERVAL_US: u64 = 10_000_000;
 
-/// A board whose uptime stands still and that counts what it was asked for.
+/// Time between two readings of a meter that measures.
+const MEASURED_EVERY: Duration = Duration::from_millis(50);
+
+/// What a meter is built with, and how its time goes.
 #[derive(Clone, Default)]
+pub struct Build {
+    /// Keys that it believes updates of.
+    pub keys: Vec<PublicKey>,
+    /// How much faster than the clock's its time goes; 0 lets its uptime stand still, and its waits take their time.
+    pub speed: u64,
+}
+
+/// A board that counts what it was asked for.
+#[derive(Clone)]
 struct TestBoard {
+    address: Arc<OnceLock<SocketAddrV4>>,
+    moved_ms: Arc<AtomicU64>,
     restarts: Arc<AtomicUsize>,
+    speed: u64,
+    begun: Instant,
 }
 
 impl Board for TestBoard {
@@ -56,12 +73,17 @@ impl Board for TestBoard {
     type Slots = Nor;
 
     fn uptime_us(&self) -> u64 {
-        123_456_789
+        let run_us = self.begun.elapsed().as_micros() as u64 * self.speed;
+        123_456_789 + self.moved_ms.load(Ordering::SeqCst) * 1000 + run_us
+    }
+
+    fn address(&self) -> SocketAddrV4 {
+        *self.address.get().expect("the meter listens")
     }
 
     async fn delay(&self, milliseconds: u64) {
         // Limits are waits too: they must not be over at once.
-        tokio::time::sleep(std::time::Duration::from_millis(milliseconds)).await;
+        tokio::time::sleep(Duration::from_millis(milliseconds / self.speed.max(1))).await;
     }
 
     fn restart(&self) {
@@ -81,9 +103,10 @@ impl Board for TestBoard {
 /// A running meter.
 pub struct TestMeter {
     pub device: DeviceId,
-    address: SocketAddr,
+    pub address: SocketAddr,
     directory: TempDir,
     board: TestBoard,
+    is_measuring: Arc<AtomicBool>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -94,9 +117,17 @@ impl TestMeter {
         Self::start(tempfile::tempdir().unwrap(), 0)
     }
 
+    /// Starts a meter with so many readings that was never set up.
+    pub async fn with_readings(readings: u64) -> Self {
+        Self::start(tempfile::tempdir().unwrap(), readings)
+    }
+
     /// Starts a meter with so many readings and sets it up.
     pub async fn set_up(readings: u64) -> Self {
-        let meter = Self::start(tempfile::tempdir().unwrap(), readings);
+        Self::prepared(Self::start(tempfile::tempdir().unwrap(), readings)).await
+    }
+
+    async fn prepared(meter: Self) -> Self {
         let body = format!(r#"{{"token":"{TOKEN}","name":"Cellar"}}"#);
         assert_eq!(
             meter
@@ -106,6 +137,31 @@ impl TestMeter {
             200
         );
         meter
+    }
+
+    /// Starts a meter of some build and sets it up.
+    pub async fn set_up_as(build: &Build) -> Self {
+        Self::prepared(Self::start_as(tempfile::tempdir().unwrap(), 0, build)).await
+    }
+
+    /// Starts a meter with so many readings, sets it up, and lets it measure 20 readings a second from then on.
+    pub async fn measuring(readings: u64) -> Self {
+        let meter = Self::set_up(readings).await;
+        meter.is_measuring.store(true, Ordering::SeqCst);
+        meter
+    }
+
+    /// Moves the uptime on.
+    pub fn pass(&self, time: Duration) {
+        let milliseconds = time.as_millis() as u64;
+        self.board
+            .moved_ms
+            .fetch_add(milliseconds, Ordering::SeqCst);
+    }
+
+    /// Connects without a word.
+    pub async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
     }
 
     /// Cuts the power and starts again on the same flash.
@@ -126,27 +182,32 @@ impl TestMeter {
     }
 
     fn start(directory: TempDir, readings: u64) -> Self {
+        Self::start_as(directory, readings, &Build::default())
+    }
+
+    fn start_as(directory: TempDir, readings: u64, build: &Build) -> Self {
         let path = directory.path().join("flash");
         let slots = directory.path().join("slots");
-        let board = TestBoard::default();
+        let board = TestBoard {
+            restarts: Arc::default(),
+            speed: build.speed,
+            begun: Instant::now(),
+            address: Arc::default(),
+            moved_ms: Arc::default(),
+        };
+        let keys = build.keys.iter().copied().collect();
         let board_there = board.clone();
+        let is_measuring = Arc::<AtomicBool>::default();
+        let is_measuring_there = is_measuring.clone();
         let (ready, address) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
-            let mut meter = Meter::start(store(&path), facts()).unwrap();
+            let mut meter = Meter::start(store(&path), facts(keys)).unwrap();
             let slots = Nor::open(&slots, flash_map::STORE as usize).unwrap();
             let mut slots = Slots::open(slots, None).unwrap();
             slots.start().unwrap();
             for index in 0..readings {
-                let window = Window {
-                    end_us: (index + 1) * INTERVAL_US,
-                    active_power_mw: 374_000 + (index as i32 % 50) * 1000,
-                    voltage_mv: 243_800,
-                    current_ua: 1_600_000,
-                    frequency_mhz: 50_010,
-                    ..Window::default()
-                };
-                meter.push_window(0, index * INTERVAL_US, window);
+                meter.push_window(0, index * INTERVAL_US, window(index));
             }
             assert!(readings == 0 || meter.next().0 == readings);
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -155,9 +216,15 @@ impl TestMeter {
                 .unwrap();
             runtime.block_on(async {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                ready.send(listener.local_addr().unwrap()).unwrap();
+                let address = listener.local_addr().unwrap();
+                if let SocketAddr::V4(address) = address {
+                    board_there.address.set(address).unwrap();
+                }
+                ready.send(address).unwrap();
+                let meter = RefCell::new(meter);
                 tokio::select! {
-                    () = serve(listener, RefCell::new(meter), RefCell::new(slots), board_there) => {}
+                    () = serve(listener, &meter, RefCell::new(slots), board_there) => {}
+                    () = measure(&meter, &is_measuring_there) => {}
                     _ = stopped => {}
                 }
             });
@@ -167,9 +234,17 @@ impl TestMeter {
             address: address.recv().expect("the meter starts"),
             directory,
             board,
+            is_measuring,
             stop: Some(stop),
             thread: Some(thread),
         }
+    }
+
+    /// Lets time go by.
+    pub fn advance(&self, milliseconds: u64) {
+        self.board
+            .moved_ms
+            .fetch_add(milliseconds, Ordering::SeqCst);
     }
 
     /// Returns how often the meter asked for a restart.
@@ -200,25 +275,26 @@ impl TestMeter {
     /// Sends a request as its owner does and checks the answer's MAC.
     pub async fn signed(&self, method: &str, path: &str, body: &[u8]) -> Answer {
         let (answer, mac) = self.send_signed(TOKEN, method, path, body).await;
-        let next: Nonce = answer
-            .header(NONCE_HEADER)
-            .expect("a nonce")
-            .parse()
-            .unwrap();
-        let expected =
-            Key::derive(TOKEN, DEVICE).answer_mac(&mac, answer.status, &answer.body, &next);
-        let sent: Mac = answer
-            .header(ANSWER_MAC_HEADER)
-            .expect("a MAC")
-            .parse()
-            .unwrap();
-        assert!(expected.matches(sent.bytes()), "the answer's MAC is wrong");
+        let key = Key::derive(TOKEN, DEVICE);
+        assert!(answer.is_authentic(&key, &mac), "the answer's MAC is wrong");
         answer
     }
 
     /// Sends a request with another token.
     pub async fn signed_with(&self, token: &str, method: &str, path: &str, body: &[u8]) -> Answer {
         self.send_signed(token, method, path, body).await.0
+    }
+
+    /// Returns the first so many readings.
+    pub async fn readings(&self, count: u64) -> Vec<Reading> {
+        let payloads = self.stream("/api/v1/blocks?from=0&max=100000000").await.0;
+        let mut readings = Vec::new();
+        for payload in &payloads {
+            let block = Block::parse(payload).unwrap();
+            readings.extend(block.readings().filter(|reading| reading.seq.0 < count));
+        }
+        assert_eq!(readings.len() as u64, count);
+        readings
     }
 
     /// Asks for blocks; returns the payloads and whether the last frame was marked.
@@ -240,6 +316,24 @@ impl TestMeter {
         (payloads, whole)
     }
 
+    /// Asks for a file as its owner does; what authenticates it lies in it.
+    pub async fn file(&self, path: &str) -> Answer {
+        self.send_signed(TOKEN, "GET", path, b"").await.0
+    }
+
+    /// Asks for something, reads so many bytes of the answer, and goes away.
+    pub async fn broken_off(&self, path: &str, bytes: usize) {
+        let (nonce, hash) = (self.nonce().await, BodyHash::of(b""));
+        let mac = Key::derive(TOKEN, DEVICE).request_mac("GET", path, &hash, &nonce);
+        let authorization = Authorization { nonce, mac };
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: meter\r\nAuthorization: {authorization}\r\n{BODY_HASH_HEADER}: {hash}\r\n\r\n"
+        );
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.read_exact(&mut vec![0; bytes]).await.unwrap();
+    }
+
     async fn send_signed(
         &self,
         token: &str,
@@ -247,10 +341,7 @@ impl TestMeter {
         path: &str,
         body: &[u8],
     ) -> (Answer, Mac) {
-        let (nonce, hash) = (self.nonce().await, BodyHash::of(body));
-        let mac = Key::derive(token, DEVICE).request_mac(method, path, &hash, &nonce);
-        let authorization = Authorization { nonce, mac };
-        let headers = format!("Authorization: {authorization}\r\n{BODY_HASH_HEADER}: {hash}\r\n");
+        let (headers, mac) = sealed(token, self.nonce().await, method, path, body);
         (self.raw(method, path, &headers, body).await, mac)
     }
 
@@ -263,7 +354,8 @@ impl TestMeter {
     /// Sends a request with headers of one's own on a connection of its own.
     pub async fn raw(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: meter\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n",
+            self.address,
             body.len()
         );
         let bytes = self.exchange(&[head.as_bytes(), body].concat()).await;
@@ -277,7 +369,7 @@ impl TestMeter {
 
     /// Sends bytes and returns what comes back until the meter closes the connection.
     pub async fn exchange(&self, bytes: &[u8]) -> Vec<u8> {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let mut stream = self.connect().await;
         // The meter may refuse and close before it has read everything.
         let _ = stream.write_all(bytes).await;
         let _ = stream.shutdown().await;
@@ -287,25 +379,69 @@ impl TestMeter {
     }
 }
 
+/// Returns the headers that authenticate a request, and its MAC.
+pub fn sealed(token: &str, nonce: Nonce, method: &str, path: &str, body: &[u8]) -> (String, Mac) {
+    let hash = BodyHash::of(body);
+    let mac = Key::derive(token, DEVICE).request_mac(method, path, &hash, &nonce);
+    let authorization = Authorization { nonce, mac };
+    let headers = format!("Authorization: {authorization}\r\n{BODY_HASH_HEADER}: {hash}\r\n");
+    (headers, mac)
+}
+
 impl Drop for TestMeter {
     fn drop(&mut self) {
         self.end();
     }
 }
 
+fn window(index: u64) -> Window {
+    Window {
+        end_us: (index + 1) * INTERVAL_US,
+        active_power_mw: 374_000 + (index as i32 % 50) * 1000,
+        voltage_mv: 243_800,
+        current_ua: 1_600_000,
+        frequency_mhz: 50_010,
+        ..Window::default()
+    }
+}
+
+/// Makes readings where the meter is to measure.
+async fn measure(meter: &RefCell<Meter<Nor>>, is_measuring: &AtomicBool) {
+    loop {
+        tokio::time::sleep(MEASURED_EVERY).await;
+        if is_measuring.load(Ordering::SeqCst) {
+            let mut meter = meter.borrow_mut();
+            let index = meter.next().0;
+            meter.push_window(0, index * INTERVAL_US, window(index));
+        }
+    }
+}
+
 async fn serve(
     listener: TcpListener,
-    meter: RefCell<Meter<Nor>>,
+    meter: &RefCell<Meter<Nor>>,
     slots: RefCell<Slots<Nor>>,
     board: TestBoard,
 ) {
-    let router = http::router(&meter, &slots, &board);
-    loop {
-        let (stream, _) = listener.accept().await.unwrap();
+    let crowd = http::Crowd::new();
+    let api = http::Api {
+        meter,
+        slots: &slots,
+        board: &board,
+        crowd: &crowd,
+    };
+    let connection = async |stream| {
         let mut buffer = vec![0; http::HTTP_BUFFER_BYTES];
-        let server = picoserve::Server::new_tokio(&router, &http::CONFIG, &mut buffer);
-        // A client that breaks off is its own problem.
-        let _ = server.serve(stream).await;
+        api.serve(stream, &mut buffer).await;
+    };
+    let mut connections = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept(), if connections.len() < http::CONNECTIONS => {
+                connections.push(connection(accepted.unwrap().0));
+            }
+            Some(()) = connections.next() => {}
+        }
     }
 }
 
@@ -326,7 +462,7 @@ fn store(path: &Path) -> FlashStore<Nor> {
         .unwrap()
 }
 
-fn facts() -> Facts {
+fn facts(update_keys: heapless::Vec<PublicKey, UPDATE_KEYS_MAX>) -> Facts {
     let channel = ChannelConfig {
         calibration: Calibration::ideal(100_000_000, 50_000_000),
         voltage: VoltageInput::Own,
@@ -337,10 +473,13 @@ fn facts() -> Facts {
     };
     Facts {
         reset_reason: ResetReason::PowerOn,
+        continued: None,
         firmware: "0.1.0".try_into().unwrap(),
         chip: CHIP.try_into().unwrap(),
+        update_keys,
         nonce_secret: [9; 32],
         channels: [channel].into_iter().collect(),
+        ct_ratio: 2_000,
         built_utc_ms: BUILT_UTC_MS,
     }
 }

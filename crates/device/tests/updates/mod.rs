@@ -1,4 +1,8 @@
-//! `POST /api/v1/firmware`: updates over real connections.
+//! `/api/v1/firmware`: updates over real connections.
+
+mod resumed;
+mod signed;
+mod slow;
 
 use device::{slots::Slot, update::TAKES_UNSIGNED};
 use protocol::{
@@ -16,18 +20,25 @@ use crate::{
 
 const PATH: &str = "/api/v1/firmware";
 
-fn file(chip: &str, image_bytes: usize) -> Vec<u8> {
-    let image: Vec<u8> = (0..image_bytes).map(|at| (at * 31 / 7) as u8).collect();
-    let header = Header {
+fn image(bytes: usize) -> Vec<u8> {
+    (0..bytes).map(|at| (at * 31 / 7) as u8).collect()
+}
+
+fn header(chip: &str, image: &[u8]) -> Header {
+    Header {
         product: "ofmon".try_into().unwrap(),
         chip: chip.try_into().unwrap(),
         version: "0.2.0".parse().unwrap(),
         minimum: "0.1.0".parse().unwrap(),
         image_bytes: image.len() as u32,
-        image_hash: Sha256::digest(&image).into(),
+        image_hash: Sha256::digest(image).into(),
         signature: [0; 64],
-    };
-    [&header.to_bytes()[..], &image].concat()
+    }
+}
+
+fn file(chip: &str, image_bytes: usize) -> Vec<u8> {
+    let image = image(image_bytes);
+    [&header(chip, &image).to_bytes()[..], &image].concat()
 }
 
 /// Nothing was begun: the other slot is as it was, and nobody asked for a restart.
@@ -100,7 +111,7 @@ async fn what_is_no_update_for_this_meter_is_refused_with_a_reason() {
         let answer = meter.signed("POST", PATH, body).await;
         assert_eq!(code(&answer), (expected.0, expected.1.into()));
     }
-    let wrong_method = meter.plain("GET", PATH, b"").await;
+    let wrong_method = meter.plain("PUT", PATH, b"").await;
     assert_eq!(code(&wrong_method), (405, "method_not_allowed".into()));
     assert_untouched(meter);
 }
@@ -122,15 +133,20 @@ async fn who_has_no_token_cannot_begin_an_update() {
     assert_untouched(fresh);
 }
 
+/// Returns the head of a request with the MAC of `announced`.
+async fn head(meter: &TestMeter, path: &str, announced: &[u8], stated: usize) -> String {
+    let (nonce, hash) = (meter.nonce().await, BodyHash::of(announced));
+    let mac = Key::derive(TOKEN, meter.device).request_mac("POST", path, &hash, &nonce);
+    let authorization = Authorization { nonce, mac };
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: meter\r\nConnection: close\r\nAuthorization: {authorization}\r\n\
+         {BODY_HASH_HEADER}: {hash}\r\nContent-Length: {stated}\r\n\r\n"
+    )
+}
+
 /// Sends `sent` with the MAC of `announced`, as someone between collector and meter could.
 async fn altered(meter: &TestMeter, announced: &[u8], sent: &[u8], stated: usize) -> Vec<u8> {
-    let (nonce, hash) = (meter.nonce().await, BodyHash::of(announced));
-    let mac = Key::derive(TOKEN, meter.device).request_mac("POST", PATH, &hash, &nonce);
-    let authorization = Authorization { nonce, mac };
-    let head = format!(
-        "POST {PATH} HTTP/1.1\r\nHost: meter\r\nConnection: close\r\nAuthorization: {authorization}\r\n\
-         {BODY_HASH_HEADER}: {hash}\r\nContent-Length: {stated}\r\n\r\n"
-    );
+    let head = head(meter, PATH, announced, stated).await;
     meter.exchange(&[head.as_bytes(), sent].concat()).await
 }
 

@@ -16,15 +16,15 @@ use crate::{
     WallClock,
     client::{ClientError, Session},
     error::Error,
-    store::{History, SharedStore},
+    firmware::{self, Seen},
+    intake::{self, EVENTS_MAX},
+    store::{History, SharedStore, StoreError},
+    time_line::TimeLine,
 };
 use transfer::Transfer;
 
-/// Events that one visit takes; a meter's log holds a few thousand.
-const VISIT_EVENTS_MAX: u64 = 100_000;
-
 /// What a visit brought; whatever ended it, this is stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Collected {
     /// The history that was collected; `None` where the meter was not reached.
     pub history: Option<History>,
@@ -42,6 +42,10 @@ pub struct Collected {
     pub target: Seq,
     /// Bytes of the meter's flash in use, where it said so.
     pub flash_used_bytes: Option<u32>,
+    /// What was seen of its firmware, where it said.
+    pub firmware: Option<Seen>,
+    /// By how many ms the time that this visit told and that of earlier ones contradict each other, where they newly do.
+    pub clock_conflict_ms: Option<u64>,
 }
 
 /// How far a visit is.
@@ -110,6 +114,8 @@ impl Visit<'_> {
                 store.note_collected(device, now_ms)
             })
             .await?;
+        self.collected.firmware =
+            firmware::look(self.store, self.session, history, info.boot).await?;
         Ok(())
     }
 
@@ -136,17 +142,10 @@ impl Visit<'_> {
             .run(move |store| store.event_cursor(history))
             .await?;
         let mut from = begun;
-        while from < begun.saturating_add(VISIT_EVENTS_MAX) {
+        while from < begun.saturating_add(EVENTS_MAX) {
             let page = self.session.events(from).await?;
             let events: Vec<Event> = page.events.into_iter().collect();
-            let next = events
-                .last()
-                .map_or(page.next, |last| last.number.saturating_add(1));
-            let ascending = events.is_sorted_by(|a, b| a.number < b.number);
-            if !ascending || next < from || events.first().is_some_and(|first| first.number < from)
-            {
-                return Err(ClientError::WrongEvents.into());
-            }
+            let next = intake::behind(&events, from, page.next)?;
             self.store
                 .run(move |store| store.put_events(history, &events, Some(next)))
                 .await?;
@@ -177,9 +176,29 @@ impl Visit<'_> {
                 uncertainty_ms: told.uncertainty_ms,
             },
         };
-        self.store
-            .run(move |store| store.put_event(history, &event))
+        let conflict_ms = self
+            .store
+            .run(move |store| {
+                let before = store.time_line(history)?;
+                store.put_event(history, &event)?;
+                Ok::<_, StoreError>(conflict_ms(&before, &store.time_line(history)?))
+            })
             .await?;
+        if let Some(conflict_ms) = conflict_ms {
+            tracing::warn!(device = %history.device, conflict_ms, "the clocks of two visits contradict each other");
+        }
+        self.collected.clock_conflict_ms = conflict_ms;
         Ok(())
     }
+}
+
+/// Returns by how many ms the anchors that are flagged only now are off, at the most.
+fn conflict_ms(before: &TimeLine, now: &TimeLine) -> Option<u64> {
+    let flagged = now.contradictory().iter();
+    let newly = flagged.filter(|anchor| !before.contradictory().contains(anchor));
+    let off_ms = newly.filter_map(|anchor| {
+        let time = now.resolve(anchor.boot, anchor.uptime_ms)?;
+        Some(time.utc_ms.abs_diff(anchor.utc_ms))
+    });
+    off_ms.max()
 }

@@ -4,8 +4,8 @@
 //! which exit codes and HTTP statuses are made.
 
 use crate::{
-    client::ClientError, meters::MetersError, secrets::SecretsError, setup::SetupError,
-    store::StoreError, sync::SyncError,
+    client::ClientError, import::ImportError, meters::MetersError, secrets::SecretsError,
+    setup::SetupError, store::StoreError, sync::SyncError,
 };
 
 /// What an error means to the one who asked.
@@ -62,6 +62,9 @@ pub enum Error {
     /// The list of meters.
     #[error(transparent)]
     Meters(#[from] MetersError),
+    /// A saved file.
+    #[error(transparent)]
+    Import(#[from] ImportError),
     /// First-time setup.
     #[error(transparent)]
     Setup(#[from] SetupError),
@@ -79,6 +82,7 @@ impl Error {
             Self::Client(error) => error.kind(),
             Self::Secrets(error) => error.kind(),
             Self::Meters(error) => error.kind(),
+            Self::Import(error) => error.kind(),
             Self::Setup(error) => error.kind(),
             Self::Sync(error) => error.kind(),
         }

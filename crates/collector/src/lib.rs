@@ -4,9 +4,14 @@
 //! |---|---|
 //! | [`meters`] | where meters are |
 //! | [`client`] | the device API from the collector's side: authenticated, bounded, distrustful |
-//! | [`setup`] | a fresh meter gets its token |
+//! | [`label`] | what the QR code of a meter says |
+//! | [`setup`] | a fresh meter gets its token and settings |
+//! | [`tokens`] | which token a meter has, and how it gets another |
 //! | [`collect`] | one visit at a meter: blocks, events, clock, acknowledgement |
+//! | [`import`] | a visit that someone else made: a file that a meter saved |
+//! | [`intake`] | what comes is held to what should come, before the store takes it |
 //! | [`calibrate`] | one step of a calibration: begun, waited for, told of |
+//! | [`firmware`] | updates: handed over, and what became of them |
 //! | [`store`] | blocks as they came, in SQLite; readings, energies and series derived from them |
 //! | [`time_line`] | from boots and anchors to UTC with bounds: a pure function |
 //! | [`thingsboard`] | the client of a ThingsBoard server |
@@ -24,6 +29,10 @@ pub mod client;
 pub mod clock;
 pub mod collect;
 pub mod error;
+pub mod firmware;
+pub mod import;
+pub mod intake;
+pub mod label;
 pub mod meters;
 pub mod secrets;
 pub mod setup;
@@ -31,6 +40,7 @@ pub mod store;
 pub mod sync;
 pub mod thingsboard;
 pub mod time_line;
+pub mod tokens;
 
 pub use clock::WallClock;
 pub use error::{Error, Kind};

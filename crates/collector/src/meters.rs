@@ -1,24 +1,34 @@
 //! Where meters are.
 //!
 //! Simulated meters are listed in a file, `DIR/meters.json`: the air of a simulated Wi-Fi. They answer on loopback
-//! addresses only, and nothing else is believed of the file.
+//! addresses only, and nothing else is believed of the file. The password in it stands for the meter's label: whoever joins
+//! with another one is turned away.
+//!
+//! A real meter is in range when this machine has joined its Wi-Fi: it answers at [`ACCESS_POINT_URL`].
 
 use std::{
     fs, io,
     io::Read as _,
     net::IpAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use protocol::DeviceId;
+use protocol::{DeviceId, access_point};
 use serde::Deserialize;
+use tokio::time::timeout;
 
-use crate::Kind;
+use crate::{Kind, client::Client, secrets::Secret};
 
 /// Name of the list in its directory.
 pub const METERS_FILE: &str = "meters.json";
 /// Largest list that is read, in bytes: 256 meters take a sixth of it.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
+
+/// Where every real meter answers on its own Wi-Fi.
+pub const ACCESS_POINT_URL: &str = "http://192.168.4.1";
+/// How long a meter may take to say that it is there: over one hop of Wi-Fi.
+const ACCESS_POINT_TIMEOUT: Duration = Duration::from_millis(800);
 
 /// A meter in range.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +39,24 @@ pub struct NearbyMeter {
     pub ssid: String,
     /// Where it answers.
     pub url: String,
+    /// What stands on the label of a simulated meter; `None` where the machine has joined the meter's Wi-Fi already.
+    pub label: Option<Secret>,
+}
+
+impl NearbyMeter {
+    /// Joins the meter's Wi-Fi; returns the password that opened it, where there was one to give. Without one a simulated
+    /// meter's label is read.
+    ///
+    /// # Errors
+    /// [`MetersError::WrongPassword`].
+    pub fn join(&self, password: Option<&Secret>) -> Result<Option<Secret>, MetersError> {
+        match (&self.label, password) {
+            (Some(label), Some(password)) if label != password => Err(MetersError::WrongPassword {
+                device: self.device,
+            }),
+            (label, password) => Ok(password.or(label.as_ref()).cloned()),
+        }
+    }
 }
 
 /// Why it cannot be told which meters are in range.
@@ -57,6 +85,12 @@ pub enum MetersError {
         /// The file.
         path: PathBuf,
     },
+    /// The password does not open the meter's Wi-Fi.
+    #[error("the access-point password is not this meter's ({device})")]
+    WrongPassword {
+        /// The meter.
+        device: DeviceId,
+    },
     /// A simulated meter is not on this machine.
     #[error("the simulated meter {device} is not on a loopback address")]
     NotLoopback {
@@ -71,6 +105,7 @@ impl MetersError {
     pub const fn kind(&self) -> Kind {
         match self {
             Self::Unreadable { .. } => Kind::Unreachable,
+            Self::WrongPassword { .. } => Kind::Refused,
             Self::Malformed { .. } | Self::TooLong { .. } | Self::NotLoopback { .. } => {
                 Kind::Corrupt
             }
@@ -78,12 +113,33 @@ impl MetersError {
     }
 }
 
-/// One line of the list; the password stands for the label on a real meter and is not needed here.
+/// One line of the list; the password stands for the label on a real meter.
 #[derive(Deserialize)]
 struct Line {
     id: DeviceId,
     ssid: String,
     url: String,
+    password: Secret,
+}
+
+/// Returns the meter whose Wi-Fi this machine has joined: whatever answers like one at an address, mostly
+/// [`ACCESS_POINT_URL`]. Whether it is that meter is proven by what is said to it later.
+pub async fn joined(url: &str) -> Option<NearbyMeter> {
+    let client = Client::new(url).ok()?;
+    let info = match timeout(ACCESS_POINT_TIMEOUT, client.info()).await {
+        Ok(Ok(info)) => info,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "no meter's Wi-Fi is joined");
+            return None;
+        }
+        Err(_elapsed) => return None,
+    };
+    Some(NearbyMeter {
+        device: info.device,
+        ssid: access_point::ssid(info.device).as_str().to_owned(),
+        url: url.to_owned(),
+        label: None,
+    })
 }
 
 /// Lists the simulated meters of a directory; none where there is no list.
@@ -127,6 +183,7 @@ fn meter(line: Line) -> Result<NearbyMeter, MetersError> {
             device: line.id,
             ssid: line.ssid,
             url: line.url,
+            label: Some(line.password),
         }),
         _ => Err(not_loopback),
     }
@@ -148,6 +205,14 @@ mod tests {
         let meters = scanned(list).unwrap();
         assert_eq!(meters.len(), 1);
         assert_eq!(meters[0].url, "http://127.0.0.1:4000");
+        let wrong = Secret::new("y".to_owned());
+        assert!(matches!(
+            meters[0].join(Some(&wrong)),
+            Err(MetersError::WrongPassword { .. })
+        ));
+        let right = Secret::new("x".to_owned());
+        assert_eq!(meters[0].join(Some(&right)).unwrap(), Some(right.clone()));
+        assert_eq!(meters[0].join(None).unwrap(), Some(right));
         assert_eq!(scan(Path::new("/nonexistent")).unwrap(), []);
     }
 

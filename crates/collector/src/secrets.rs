@@ -1,5 +1,14 @@
 //! Tokens and passwords, apart from the store.
 //!
+//! | name | secret |
+//! |---|---|
+//! | `token:ID` | the access token that meter ID has: it answered with it |
+//! | `pending-token:ID` | one that was sent to it; whether it has it is not known |
+//! | `next-token:ID` | one that it is to get with the next visit |
+//! | `wifi:ID` | password of its access point |
+//! | `code:ID` | code that opens its own page |
+//! | `server-session` | stands for the password of the account on the server |
+//!
 //! One file of mode 0600 in the data directory, replaced in one step. Its content reaches no log and no error text: a
 //! [`Secret`] does not even show itself to `Debug`, and its memory is wiped when it goes.
 
@@ -22,7 +31,7 @@ pub const SECRETS_FILE: &str = "secrets.json";
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// Something that must not be seen.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(Zeroizing<String>);
 
@@ -134,10 +143,56 @@ impl Secrets {
         self.replace(changed)
     }
 
+    /// Keeps and forgets several secrets in one step.
+    ///
+    /// # Errors
+    /// [`SecretsError::File`]; the file is as it was then.
+    pub(crate) fn change(
+        &mut self,
+        changes: impl IntoIterator<Item = (String, Option<Secret>)>,
+    ) -> Result<(), SecretsError> {
+        let mut changed = self.by_name.clone();
+        for (name, secret) in changes {
+            match secret {
+                Some(secret) => changed.insert(name, secret),
+                None => changed.remove(&name),
+            };
+        }
+        if changed == self.by_name {
+            return Ok(());
+        }
+        self.replace(changed)
+    }
+
     /// Returns the access token of a meter.
     #[must_use]
     pub fn token(&self, device: DeviceId) -> Option<&Secret> {
         self.get(&token_name(device))
+    }
+
+    /// Returns the meter that has an access token.
+    #[must_use]
+    pub fn owner(&self, token: &Secret) -> Option<DeviceId> {
+        self.devices()
+            .find(|device| self.token(*device) == Some(token))
+    }
+
+    /// Returns the token that a meter is to get in place of the one that it has.
+    #[must_use]
+    pub fn next_token(&self, device: DeviceId) -> Option<&Secret> {
+        self.get(&next_token_name(device))
+    }
+
+    /// Returns the password of a meter's access point.
+    #[must_use]
+    pub fn password(&self, device: DeviceId) -> Option<&Secret> {
+        self.get(&password_name(device))
+    }
+
+    /// Returns the code that opens a meter's own page, where it was chosen or made here.
+    #[must_use]
+    pub fn code(&self, device: DeviceId) -> Option<&Secret> {
+        self.get(&code_name(device))
     }
 
     /// Returns the meters whose token is known.
@@ -166,9 +221,24 @@ pub(crate) fn token_name(device: DeviceId) -> String {
     format!("{TOKEN_PREFIX}{device}")
 }
 
-/// Returns the name of a token that a meter may have been given, or not: set-up broke off.
+/// Returns the name of a token that was sent to a meter, which may have it or not.
 pub(crate) fn pending_token_name(device: DeviceId) -> String {
     format!("pending-token:{device}")
+}
+
+/// Returns the name of the token that a meter is to get with the next visit.
+pub(crate) fn next_token_name(device: DeviceId) -> String {
+    format!("next-token:{device}")
+}
+
+/// Returns the name of the password of a meter's access point.
+pub(crate) fn password_name(device: DeviceId) -> String {
+    format!("wifi:{device}")
+}
+
+/// Returns the name of the code that opens a meter's own page.
+pub(crate) fn code_name(device: DeviceId) -> String {
+    format!("code:{device}")
 }
 
 /// Writes a file that nobody else may read, to the disk.

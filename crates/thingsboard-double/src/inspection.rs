@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::device::{Device, DeviceFields};
 use crate::faults::Faults;
 use crate::journal::{RequestRecord, Statistics};
+use crate::registry::Registry;
 use crate::server::Double;
 use crate::value::Value;
 
@@ -19,14 +20,17 @@ pub struct DeviceView {
     pub name: String,
     /// The access token of the device API.
     pub token: String,
+    /// The name of its profile.
+    pub profile: String,
 }
 
 impl DeviceView {
-    fn new(device: &Device) -> DeviceView {
+    fn new(registry: &Registry, device: &Device) -> DeviceView {
         DeviceView {
             id: device.id,
             name: device.name.clone(),
             token: device.credentials.token.clone(),
+            profile: registry.profile_name(device.profile).to_owned(),
         }
     }
 }
@@ -39,10 +43,10 @@ pub struct DeviceRefused(String);
 impl Double {
     /// Lists all devices by identifier.
     pub fn devices(&self) -> Vec<DeviceView> {
-        self.server
-            .registry()
-            .devices()
-            .map(DeviceView::new)
+        let registry = self.server.registry();
+        let devices = registry.devices();
+        devices
+            .map(|device| DeviceView::new(&registry, device))
             .collect()
     }
 
@@ -51,7 +55,7 @@ impl Double {
         let registry = self.server.registry();
         registry
             .device(registry.id_by_name(name)?)
-            .map(DeviceView::new)
+            .map(|device| DeviceView::new(&registry, device))
     }
 
     /// Adds a device of the default type.
@@ -65,9 +69,12 @@ impl Double {
         };
         let mut registry = self.server.registry();
         let created = registry.create(fields, token.to_owned());
-        created
-            .map(DeviceView::new)
-            .map_err(|error| DeviceRefused(error.to_string()))
+        let id = created.map(|device| device.id);
+        let id = id.map_err(|error| DeviceRefused(error.to_string()))?;
+        let device = registry
+            .device(id)
+            .ok_or_else(|| DeviceRefused("gone".to_owned()))?;
+        Ok(DeviceView::new(&registry, device))
     }
 
     /// Gives a device another token.

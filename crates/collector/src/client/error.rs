@@ -37,6 +37,9 @@ pub enum ClientError {
     /// The answer carries no right MAC: it does not come from this meter, or was altered.
     #[error("the answer does not come from this meter, or was altered on the way")]
     NotAuthentic,
+    /// No meter takes such a token.
+    #[error("an access token has 16 to 64 letters, digits and signs")]
+    NoToken,
     /// The meter understood and declined.
     #[error("the meter answered: {message}")]
     Answered {
@@ -88,6 +91,7 @@ impl ClientError {
             Self::Local(_) | Self::Unreachable(_) | Self::CutShort | Self::TooSlow => {
                 Kind::Unreachable
             }
+            Self::NoToken => Kind::Usage,
             Self::Refused | Self::NotAuthentic | Self::OtherMeter { .. } => Kind::Refused,
             Self::TooLong
             | Self::Endless

@@ -7,14 +7,18 @@
 //! | module | holds |
 //! |---|---|
 //! | `error` | what can go wrong, and whose fault it is |
+//! | `live` | live values as server-sent events |
 //! | `session` | signed requests, verified answers |
 //! | `stream` | frames of a block stream |
+//! | `update` | updates, gone on with where the connection broke |
 
 mod error;
+mod live;
 mod session;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod update;
 
 use std::time::Duration;
 
@@ -28,8 +32,10 @@ use reqwest::{Method, Response, header::HeaderMap, redirect::Policy};
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use error::ClientError;
+pub use live::LiveStream;
 pub use session::Session;
 pub use stream::BlockStream;
+pub use update::UpdateProgress;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// The longest silence in an answer.

@@ -2,7 +2,7 @@
 
 use protocol::{
     authentication::{Key, Mac},
-    frame::{FrameError, FrameHeader, HEADER_BYTES, MAC_BYTES},
+    frame::{Frames, Taken},
 };
 use reqwest::Response;
 
@@ -12,23 +12,17 @@ use super::ClientError;
 #[derive(Debug)]
 pub struct BlockStream {
     response: Response,
-    key: Key,
-    request: Mac,
+    frames: Frames,
     /// Bytes that came and were not handed out yet: less than a frame and a chunk.
     pending: Vec<u8>,
-    index: u32,
-    ended: bool,
 }
 
 impl BlockStream {
     pub(super) fn new(response: Response, key: Key, request: Mac) -> Self {
         Self {
             response,
-            key,
-            request,
+            frames: Frames::new(key, request),
             pending: Vec::new(),
-            index: 0,
-            ended: false,
         }
     }
 
@@ -37,42 +31,24 @@ impl BlockStream {
     /// # Errors
     /// [`ClientError::CutShort`] where the connection ends before the last frame; what was returned before is good.
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>, ClientError> {
-        while !self.ended {
-            let head = self.take(HEADER_BYTES).await?;
-            let head = <&[u8; HEADER_BYTES]>::try_from(head.as_slice())
-                .map_err(|_| FrameError::Malformed)?;
-            let header = FrameHeader::parse(head, self.index)?;
-            let payload = self.take(header.length).await?;
-            let mac = self.take(MAC_BYTES).await?;
-            let mac =
-                <&[u8; MAC_BYTES]>::try_from(mac.as_slice()).map_err(|_| FrameError::Malformed)?;
-            header.verify(&self.key, &self.request, &payload, mac)?;
-            self.index += 1;
-            self.ended = header.last;
-            if !payload.is_empty() {
-                return Ok(Some(payload));
+        loop {
+            match self.frames.take(&self.pending)? {
+                Taken::Needs(_) => {}
+                Taken::Ended => return Ok(None),
+                Taken::Frame { payload, length } => {
+                    let block = payload.to_vec();
+                    self.pending.drain(..length);
+                    if block.is_empty() {
+                        continue;
+                    }
+                    return Ok(Some(block));
+                }
             }
-            if !header.last {
-                // Only the last frame may be empty, else a stream could go on for ever and say nothing.
-                return Err(FrameError::Malformed.into());
-            }
-        }
-        Ok(None)
-    }
-
-    async fn take(&mut self, count: usize) -> Result<Vec<u8>, ClientError> {
-        while self.pending.len() < count {
-            match self
-                .response
-                .chunk()
-                .await
-                .map_err(ClientError::unreachable)?
-            {
+            let chunk = self.response.chunk().await;
+            match chunk.map_err(ClientError::unreachable)? {
                 Some(chunk) => self.pending.extend_from_slice(&chunk),
                 None => return Err(ClientError::CutShort),
             }
         }
-        let rest = self.pending.split_off(count);
-        Ok(std::mem::replace(&mut self.pending, rest))
     }
 }

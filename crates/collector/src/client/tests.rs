@@ -21,6 +21,8 @@ use protocol::{
 
 use super::{Client, ClientError, Session};
 
+mod altered;
+
 const TOKEN: &str = "A1B2C3D4E5F6G7H8I9J0";
 const DEVICE: DeviceId = DeviceId([1, 2, 3, 4, 5, 6]);
 const NONCE: Nonce = Nonce([7; 20]);
@@ -43,6 +45,7 @@ fn info() -> Info {
         clock_set: false,
         interval_ms: 10_000,
         channels: 1,
+        viewable: false,
         nonce: NONCE,
     }
 }
@@ -55,14 +58,15 @@ async fn serve(router: Router) -> SocketAddr {
 }
 
 /// A session with something that answers every other request with what `liar` makes of it.
-async fn session(liar: fn(HeaderMap) -> Response) -> Session {
+async fn session(liar: impl Fn(HeaderMap) -> Response + Clone + Send + Sync + 'static) -> Session {
     let router = Router::new()
         .route(
             "/api/v1/info",
             get(|| async { serde_json::to_string(&info()).unwrap() }),
         )
-        .fallback(any(move |request: Request| async move {
-            liar(request.headers().clone())
+        .fallback(any(move |request: Request| {
+            let answer = liar(request.headers().clone());
+            async { answer }
         }));
     let address = serve(router).await;
     Client::new(&format!("http://{address}"))
@@ -135,6 +139,30 @@ async fn a_refusal_is_tried_once_more_and_then_believed() {
     })
     .await;
     assert!(matches!(session.live().await, Err(ClientError::Refused)));
+}
+
+/// Older firmware does not know every request, and says so without a MAC.
+#[tokio::test]
+async fn a_question_that_the_meter_does_not_know_is_refused_without_a_mac() {
+    const REFUSAL: &str = r#"{"error":{"code":"no","message":"no"}}"#;
+    for status in [200, 400, 404, 405, 409, 500, 503] {
+        let session = session(move |_| {
+            let status = StatusCode::from_u16(status).unwrap();
+            (status, [(NONCE_HEADER, NONCE.to_string())], REFUSAL).into_response()
+        })
+        .await;
+        let is_believed = [404, 405].contains(&status);
+        let error = session.live().await.unwrap_err();
+        match error {
+            ClientError::Answered { status: said, .. } => assert!(is_believed && said == status),
+            ClientError::NotAuthentic => assert!(!is_believed, "{status}"),
+            other => panic!("{status}: {other}"),
+        }
+        // What may have changed something is not known to be undone.
+        let change = session.change_token("a-token-of-20-chars.").await;
+        let is_open = matches!(change, Err(ClientError::NotAuthentic));
+        assert!(is_open, "{status}: {change:?}");
+    }
 }
 
 #[tokio::test]

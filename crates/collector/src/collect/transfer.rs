@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use protocol::{Seq, block::Block, limits::BLOCK_BYTES_MAX};
+use protocol::{Seq, limits::BLOCK_BYTES_MAX};
 use tokio::{
     sync::mpsc::{self, Receiver, Sender},
     time::timeout,
@@ -21,23 +21,14 @@ use crate::{
     WallClock,
     client::{BlockStream, ClientError, Session},
     error::Error,
-    store::{History, PutBlock, SharedStore, StoreError},
+    intake::{self, Arrived, BATCH_BLOCKS, BYTES_MAX, Row},
+    store::{History, SharedStore, StoreError},
 };
 
 /// Bytes of blocks that one request asks for.
 const STREAM_BYTES: u64 = 1024 * 1024;
-/// Bytes of blocks that one visit takes; no meter has that much flash.
-const VISIT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// How long one block may take to come.
 const BLOCK_TIMEOUT: Duration = Duration::from_secs(60);
-/// Blocks that wait for the disk, and the most that one transaction takes.
-const BATCH_BLOCKS: usize = 64;
-
-/// A checked block on its way to the disk.
-struct Arrived {
-    bytes: Vec<u8>,
-    nothing_before: bool,
-}
 
 /// How a row of blocks ended.
 enum Ended {
@@ -90,7 +81,7 @@ impl Transfer<'_> {
                 // A meter that answers without saying anything would be asked for ever.
                 return Err(ClientError::WrongBlock.into());
             }
-            if collected.bytes > VISIT_BYTES_MAX {
+            if collected.bytes > BYTES_MAX {
                 return Err(ClientError::Endless.into());
             }
         }
@@ -104,7 +95,7 @@ impl Transfer<'_> {
         from: u64,
         to_disk: Sender<Arrived>,
     ) -> Result<Ended, ClientError> {
-        let mut at = from;
+        let mut row = Row::new(self.history, Seq(from));
         let mut bytes_left = STREAM_BYTES + BLOCK_BYTES_MAX as u64;
         loop {
             let next = timeout(BLOCK_TIMEOUT, stream.next());
@@ -114,24 +105,17 @@ impl Transfer<'_> {
             bytes_left = bytes_left
                 .checked_sub(bytes.len() as u64)
                 .ok_or(ClientError::Endless)?;
-            let block = Block::parse(&bytes)?;
-            let (header, range) = (block.header(), block.range());
-            if (header.device, header.store) != (self.history.device, self.history.store)
-                || range.end <= at
-            {
-                return Err(ClientError::WrongBlock);
-            }
-            let nothing_before = range.start > at;
-            if nothing_before && at > from {
+            let is_first = row.at() == from;
+            let block = row.take(&bytes)?;
+            if block.leaves_out && !is_first {
                 return Ok(Ended::Gap);
             }
-            if nothing_before && !self.no_longer_held(range.start).await? {
+            if block.leaves_out && !self.no_longer_held(block.first).await? {
                 return Err(ClientError::WrongBlock);
             }
-            at = range.end;
             let arrived = Arrived {
                 bytes,
-                nothing_before,
+                nothing_before: block.leaves_out,
             };
             if to_disk.send(arrived).await.is_err() {
                 return Ok(Ended::Complete);
@@ -163,14 +147,7 @@ impl Transfer<'_> {
                 .sum::<u64>();
             let (history, received_ms) = (self.history, self.clock.now_ms());
             let put = move |store: &mut crate::store::Store| {
-                let blocks: Vec<PutBlock<'_>> = batch
-                    .iter()
-                    .map(|block| PutBlock {
-                        bytes: &block.bytes,
-                        nothing_before: block.nothing_before,
-                    })
-                    .collect();
-                store.put_blocks(history, &blocks, received_ms)
+                intake::put(store, history, &batch, received_ms)
             };
             let summary = self.store.run(put).await?;
             collected.readings_new += summary.readings_new;

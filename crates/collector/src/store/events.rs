@@ -7,7 +7,7 @@ use protocol::{
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 use super::{History, Store, StoreError, blocks::ensure_history, cover};
-use crate::time_line::{Anchor, BootSpan, TimeLine, UPTIME_MS_MAX};
+use crate::time_line::{Anchor, BootSpan, Link, TimeLine, UPTIME_MS_MAX};
 
 impl Store {
     /// Stores events of a history in one transaction; known ones are left as they are. When all of the log up to
@@ -227,19 +227,46 @@ fn anchors(connection: &Connection, history: i64) -> Result<Vec<Anchor>, StoreEr
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// Returns the links between boots; they are rare enough to be looked for among the events.
+fn links(connection: &Connection, history: i64) -> Result<Vec<Link>, StoreError> {
+    let mut query = connection.prepare_cached(
+        "SELECT boot, what FROM event WHERE history = ?1 AND what LIKE '{\"continued\":%'",
+    )?;
+    let mut rows = query.query([history])?;
+    let mut links = Vec::new();
+    while let Some(row) = rows.next()? {
+        let what = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+        if let What::Continued {
+            uptime_ms,
+            uncertainty_ms,
+        } = serde_json::from_str(what)?
+        {
+            links.push(Link {
+                boot: row.get(0)?,
+                uptime_ms,
+                uncertainty_ms,
+            });
+        }
+    }
+    Ok(links)
+}
+
 /// Computes the time line of a history by its row number.
 pub(super) fn time_line(connection: &Connection, history: i64) -> Result<TimeLine, StoreError> {
     let mut query = connection.prepare_cached(
-        "SELECT boot, first_uptime_ms, last_uptime_ms, received_offset_ms FROM boot WHERE history = ?1",
+        "SELECT boot, last_uptime_ms, received_offset_ms FROM boot WHERE history = ?1",
     )?;
     let rows = query.query_map([history], |row| {
         Ok(BootSpan {
             boot: row.get(0)?,
-            first_uptime_ms: row.get::<_, i64>(1)? as u64,
-            last_uptime_ms: row.get::<_, i64>(2)? as u64,
-            received_offset_ms: row.get(3)?,
+            last_uptime_ms: row.get::<_, i64>(1)? as u64,
+            received_offset_ms: row.get(2)?,
         })
     })?;
     let spans: Vec<BootSpan> = rows.collect::<Result<_, _>>()?;
-    Ok(TimeLine::new(&spans, &anchors(connection, history)?))
+    Ok(TimeLine::new(
+        &spans,
+        &anchors(connection, history)?,
+        &links(connection, history)?,
+    ))
 }

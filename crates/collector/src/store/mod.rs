@@ -17,6 +17,7 @@ mod displace;
 mod energy;
 mod error;
 mod events;
+mod firmware;
 mod lock;
 pub(crate) mod parts;
 mod power;
@@ -37,6 +38,7 @@ pub use blocks::{PutBlock, PutSummary};
 pub use devices::{Device, StoreBytes};
 pub use energy::{BARS_MAX, Bar, Period};
 pub use error::StoreError;
+pub use firmware::{Push, PushOutcome};
 pub use power::{POINTS_MAX, PowerSeries};
 pub use readings::{Readings, Resolved, Span};
 

@@ -12,6 +12,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_store.sql"),
     include_str!("migrations/0002_sync.sql"),
     include_str!("migrations/0003_coarse.sql"),
+    include_str!("migrations/0004_firmware.sql"),
 ];
 
 /// `OFMN` in ASCII.

@@ -3,16 +3,18 @@
 //! One server is known at a time. Its address and the user's name are settings; the refresh token, which stands for the
 //! password for a week, is a secret. The password itself is not kept.
 //!
-//! On the server a meter is the device named like its access point, `OFMON-` and the meter's identifier in capitals. The
-//! name alone proves little, so the device must also have the meter's token.
+//! On the server a meter is the device named like its access point, `OFMON-` and the meter's identifier in capitals, or
+//! one that was chosen at its set-up. The name alone proves little, so the device must also have the meter's token. Once
+//! they are linked, the server's token is the one that counts: where it changes there, the meter gets it too.
 
-use protocol::DeviceId;
+use protocol::{DeviceId, access_point};
 
 use crate::{
     secrets::{Secret, Secrets},
     store::{SharedStore, Store, StoreError},
     thingsboard::{
-        Server, ServerAddress, ServerDevice, ServerDeviceId, ServerError, Timeouts, Window,
+        DEFAULT_PROFILE, Server, ServerAddress, ServerDevice, ServerDeviceId, ServerError,
+        Timeouts, Window,
     },
 };
 
@@ -24,6 +26,9 @@ use super::{
 const URL_SETTING: &str = "server.url";
 const USER_SETTING: &str = "server.user";
 const SESSION_SECRET: &str = "server-session";
+/// Begins the names of settings that say which device on a server a meter is to be.
+const NAME_SETTING: &str = "server.device";
+const PROFILE_SETTING: &str = "server.profile";
 
 /// A user of a server, as remembered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,25 +128,93 @@ pub(super) fn keep_session(secrets: &mut Secrets, server: &Server) -> Result<(),
     Ok(())
 }
 
-/// Returns the token that a meter's device has on the server; `None` where there is no such device, or where it proves
-/// itself otherwise. A fresh meter is given this token, so that the device and the meter belong together.
-///
-/// # Errors
-/// When the request fails.
-pub async fn token_on_server(
-    server: &Server,
-    device: DeviceId,
-) -> Result<Option<Secret>, SyncError> {
-    let Some(found) = server.device_named(&server_name(device)).await? else {
-        return Ok(None);
-    };
-    let token = server.access_token(&found.id).await?;
-    Ok(token.map(|token| Secret::new(token.to_string())))
+/// Which device on a server a meter is to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// Name of a device that is there; `None` takes the one that is called like the meter's access point, or makes it.
+    pub device: Option<String>,
+    /// Profile of a device that is made; `None` takes the server's default.
+    pub profile: Option<String>,
 }
 
-/// Returns the name of a meter's device on a server: that of its access point.
-fn server_name(device: DeviceId) -> String {
-    format!("OFMON-{}", device.to_string().to_uppercase())
+/// Remembers which device on a server a meter is to be, and returns the token that this device has there; `None` where it
+/// is yet to be made, or where it proves itself otherwise. A fresh meter is given this token, so that the device and the
+/// meter belong together.
+///
+/// # Errors
+/// [`SyncError::NoSuchDevice`] and [`SyncError::NoAccessToken`] for a device that was named, [`SyncError::Taken`] for one that
+/// is another meter, or when the request fails; nothing is remembered then.
+pub async fn choose(
+    store: &SharedStore,
+    secrets: &Secrets,
+    server: &Server,
+    device: DeviceId,
+    choice: &Choice,
+) -> Result<Option<Secret>, SyncError> {
+    let name = match &choice.device {
+        Some(name) => name.clone(),
+        // A profile is of a new device, whatever was chosen before.
+        None if choice.profile.is_some() => access_point::ssid(device).as_str().to_owned(),
+        None => chosen(store, server, device).await?.0,
+    };
+    let is_named = choice.device.is_some();
+    let token = match server.device_named(&name).await? {
+        Some(found) => {
+            let token = server.access_token(&found.id).await?;
+            if token.is_none() && is_named {
+                return Err(SyncError::NoAccessToken { name });
+            }
+            token.map(|token| Secret::new(token.to_string()))
+        }
+        None if is_named => return Err(SyncError::NoSuchDevice { name }),
+        None => None,
+    };
+    if let Some(token) = &token
+        && let Some(other) = secrets.owner(token).filter(|owner| *owner != device)
+    {
+        return Err(SyncError::Taken { name, other });
+    }
+    let is_new = choice.profile.is_some() && !is_named;
+    let own_name = is_new.then(|| access_point::ssid(device).as_str().to_owned());
+    let settings = [
+        (NAME_SETTING, choice.device.clone().or(own_name)),
+        (PROFILE_SETTING, choice.profile.clone()),
+    ];
+    let url = server.address().to_string();
+    store
+        .run(move |store| {
+            let named = settings
+                .into_iter()
+                .filter_map(|(kind, text)| Some((kind, text?)));
+            for (kind, text) in named {
+                store.set_setting(&setting_of(kind, device, &url), &text)?;
+            }
+            Ok::<_, StoreError>(())
+        })
+        .await?;
+    Ok(token)
+}
+
+/// Returns name and profile of the device that a meter is to be on a server.
+async fn chosen(
+    store: &SharedStore,
+    server: &Server,
+    device: DeviceId,
+) -> Result<(String, String), SyncError> {
+    let url = server.address().to_string();
+    let chosen = store.run(move |store| {
+        let name = store.setting(&setting_of(NAME_SETTING, device, &url))?;
+        let profile = store.setting(&setting_of(PROFILE_SETTING, device, &url))?;
+        Ok::<_, StoreError>((
+            name.unwrap_or_else(|| access_point::ssid(device).as_str().to_owned()),
+            profile.unwrap_or_else(|| DEFAULT_PROFILE.to_owned()),
+        ))
+    });
+    Ok(chosen.await?)
+}
+
+fn setting_of(kind: &str, device: DeviceId, url: &str) -> String {
+    format!("{kind}:{device}@{url}")
 }
 
 /// Finds a meter's device on the server, or creates it with the meter's token, and remembers which it is.
@@ -156,11 +229,15 @@ pub async fn link(
     device: DeviceId,
 ) -> Result<ServerDevice, SyncError> {
     let token = secrets.token(device).ok_or(SyncError::NoToken(device))?;
-    let name = server_name(device);
+    // A token that the meter is to get counts as its own already.
+    let own = [Some(token), secrets.next_token(device)];
+    let newest = secrets.next_token(device).unwrap_or(token);
+    let (name, profile) = chosen(store, server, device).await?;
     let found = match server.device_named(&name).await? {
         Some(found) => {
             let known = server.access_token(&found.id).await?;
-            if known.as_deref().map(String::as_str) != Some(token.reveal()) {
+            let is_own = |own: &Secret| known.as_deref().map(String::as_str) == Some(own.reveal());
+            if !own.into_iter().flatten().any(is_own) {
                 return Err(SyncError::OtherToken { name });
             }
             found
@@ -173,7 +250,8 @@ pub async fn link(
                     Err(error) => Err(error),
                 })
                 .await?;
-            server.create_device(&name, &label, token.reveal()).await?
+            let made = server.create_device(&name, &profile, &label, newest.reveal());
+            made.await?
         }
     };
     let (url, id) = (server.address().to_string(), found.id.clone());
@@ -181,6 +259,54 @@ pub async fn link(
         .run(move |store| state::set_link(&mut store.connection, &url, device, &id))
         .await?;
     Ok(found)
+}
+
+/// Looks which token a linked device has on the server, and notes it as the one that the meter is to have where it is
+/// another. Returns the token to upload with, and whether the meter has to be visited for it.
+pub(super) async fn current_token(
+    secrets: &mut Secrets,
+    server: &Server,
+    device: DeviceId,
+    id: &ServerDeviceId,
+) -> Result<(Secret, bool), SyncError> {
+    let own = secrets.token(device).ok_or(SyncError::NoToken(device))?;
+    let token = match server.access_token(id).await {
+        Ok(Some(token)) => Secret::new(token.to_string()),
+        // A user who may not see it, or a device with a certificate: what is known here has to do.
+        Ok(None) | Err(ServerError::Forbidden | ServerError::NotFound) => {
+            return Ok((secrets.next_token(device).unwrap_or(own).clone(), false));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let is_waiting = secrets.wish_token(device, &token)?;
+    if is_waiting {
+        tracing::info!(%device, "the server's device has another token than the meter");
+    }
+    Ok((token, is_waiting))
+}
+
+/// Gives a meter's device on the server another token, and notes it as the one that the meter is to have. A meter that is
+/// not linked gets it from the next visit only.
+///
+/// # Errors
+/// Everything that a server or the file of secrets can fail by; the next sync finds out which token the server has.
+pub async fn change_token(
+    store: &SharedStore,
+    secrets: &mut Secrets,
+    server: Option<&Server>,
+    device: DeviceId,
+    token: &Secret,
+) -> Result<(), SyncError> {
+    secrets.token(device).ok_or(SyncError::NoToken(device))?;
+    // On the disk before anyone else has it: a token that only the server knows would have to be fetched first.
+    secrets.wish_token(device, token)?;
+    if let Some(server) = server
+        && let Some((_, id)) = known_link(store, server, device).await?
+    {
+        server.change_access_token(&id, token.reveal()).await?;
+        keep_session(secrets, server)?;
+    }
+    Ok(())
 }
 
 /// Returns where a meter's data goes; links it first where it is not linked.

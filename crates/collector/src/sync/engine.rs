@@ -80,6 +80,7 @@ pub async fn sync(
             readings_verified: 0,
             readings_resent: 0,
             readings_left: 0,
+            token_waits: false,
             error: None,
         };
         if is_server_usable {
@@ -115,16 +116,18 @@ async fn left(store: &SharedStore, server: &Server, device: DeviceId) -> Result<
 
 async fn sync_one(
     store: &SharedStore,
-    secrets: &Secrets,
+    secrets: &mut Secrets,
     server: &Server,
     options: &Options,
     report: &mut DeviceReport,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<(), SyncError> {
     let device = report.device;
-    let token = secrets.token(device).cloned();
-    let token = token.ok_or(SyncError::NoToken(device))?;
+    secrets.token(device).ok_or(SyncError::NoToken(device))?;
     let (place, server_device) = account::linked(store, secrets, server, device).await?;
+    let (token, is_waiting) =
+        account::current_token(secrets, server, device, &server_device).await?;
+    report.token_waits = is_waiting;
     let mut run = Run {
         store,
         server,

@@ -31,6 +31,26 @@ pub enum SyncError {
         /// The name on the server.
         name: String,
     },
+    /// A device that was chosen is not on the server.
+    #[error("the server has no device {name:?}")]
+    NoSuchDevice {
+        /// The name that was chosen.
+        name: String,
+    },
+    /// A device that was chosen is another meter.
+    #[error("the server's device {name:?} is meter {other}")]
+    Taken {
+        /// The name that was chosen.
+        name: String,
+        /// The meter that it is.
+        other: DeviceId,
+    },
+    /// A device that was chosen proves itself by other means.
+    #[error("the server's device {name:?} has no access token, and a meter takes nothing else")]
+    NoAccessToken {
+        /// The name that was chosen.
+        name: String,
+    },
     /// The server acknowledged readings several times and does not have them.
     #[error("the server acknowledged {readings} readings again and again and does not have them")]
     Unverified {
@@ -62,8 +82,9 @@ impl SyncError {
             Self::Store(error) => error.kind(),
             Self::Secrets(error) => error.kind(),
             Self::Server(error) => error.kind(),
-            Self::NotSignedIn => Kind::Usage,
-            Self::NoToken(_) | Self::OtherToken { .. } => Kind::Refused,
+            Self::NotSignedIn | Self::NoAccessToken { .. } => Kind::Usage,
+            Self::NoSuchDevice { .. } => Kind::NotFound,
+            Self::NoToken(_) | Self::OtherToken { .. } | Self::Taken { .. } => Kind::Refused,
             Self::Unverified { .. } | Self::Undeleted { .. } => Kind::Partial,
             Self::NoRoom { .. } => Kind::Corrupt,
             Self::NotTried => Kind::Unreachable,

@@ -44,7 +44,8 @@ use std::time::Duration;
 use protocol::DeviceId;
 
 pub use account::{
-    Account, ServerTotals, account, connect, link, login, logout, token_on_server, totals,
+    Account, Choice, ServerTotals, account, change_token, choose, connect, link, login, logout,
+    totals,
 };
 pub use engine::sync;
 pub use error::SyncError;
@@ -105,6 +106,8 @@ pub struct DeviceReport {
     pub readings_resent: u64,
     /// Readings that are held here and not verified on the server.
     pub readings_left: u64,
+    /// Whether the meter has to be visited, because its device on the server has another token by now.
+    pub token_waits: bool,
     /// What kept the sync from being complete.
     pub error: Option<SyncError>,
 }

@@ -1,12 +1,12 @@
 //! Devices on the server and their access tokens.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{Server, ServerError};
+use super::{Server, ServerError, transport::Answer};
 
 /// Devices in one page of the list.
 const PAGE_DEVICES: usize = 100;
@@ -95,6 +95,25 @@ struct NewDevice<'a> {
     label: &'a str,
 }
 
+/// A device together with its token: in the body, for addresses end up in logs.
+#[derive(Serialize)]
+struct WithCredentials<'a> {
+    device: NewDevice<'a>,
+    credentials: NewCredentials<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NewCredentials<'a> {
+    credentials_type: &'a str,
+    credentials_id: &'a str,
+}
+
+const ACCESS_TOKEN: &str = "ACCESS_TOKEN";
+
+/// The profile that every server has.
+pub const DEFAULT_PROFILE: &str = "default";
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct CredentialsAnswer {
@@ -154,25 +173,31 @@ impl Server {
         }
     }
 
-    /// Creates a device with a chosen access token.
+    /// Creates a device of a profile with a chosen access token; the server makes a profile that it does not have.
     ///
     /// # Errors
     /// [`ServerError::Refused`] where name or token are taken, or the request fails.
     pub async fn create_device(
         &self,
         name: &str,
+        profile: &str,
         label: &str,
         token: &str,
     ) -> Result<ServerDevice, ServerError> {
-        let device = NewDevice {
-            name,
-            kind: "default",
-            label,
+        let device = WithCredentials {
+            device: NewDevice {
+                name,
+                kind: profile,
+                label,
+            },
+            credentials: NewCredentials {
+                credentials_type: ACCESS_TOKEN,
+                credentials_id: token,
+            },
         };
         let answer = self
             .authorized(|| {
-                self.request(Method::POST, &["api", "device"])
-                    .query(&[("accessToken", token)])
+                self.request(Method::POST, &["api", "device-with-credentials"])
                     .json(&device)
             })
             .await?;
@@ -187,10 +212,44 @@ impl Server {
         &self,
         device: &ServerDeviceId,
     ) -> Result<Option<Zeroizing<String>>, ServerError> {
-        let path = ["api", "device", device.as_str(), "credentials"];
-        let answer = self.authorized(|| self.request(Method::GET, &path)).await?;
+        let answer = self.credentials(device).await?;
         let credentials: CredentialsAnswer = answer.json("reading credentials")?;
-        let is_token = credentials.credentials_type == "ACCESS_TOKEN";
+        let is_token = credentials.credentials_type == ACCESS_TOKEN;
         Ok(is_token.then_some(credentials.credentials_id))
+    }
+
+    /// Gives a device another access token in place of whatever credentials it had.
+    ///
+    /// # Errors
+    /// [`ServerError::Refused`] where the token is taken, or the request fails; where the connection broke, the device may
+    /// have either token.
+    pub async fn change_access_token(
+        &self,
+        device: &ServerDeviceId,
+        token: &str,
+    ) -> Result<(), ServerError> {
+        // Sent back with what the server wrote besides, such as a version that it insists on.
+        let answer = self.credentials(device).await?;
+        let mut credentials: BTreeMap<String, serde_json::Value> =
+            answer.json("reading credentials")?;
+        credentials.insert("credentialsType".into(), ACCESS_TOKEN.into());
+        credentials.insert("credentialsId".into(), token.into());
+        credentials.insert("credentialsValue".into(), serde_json::Value::Null);
+        let answer = self
+            .authorized(|| {
+                self.request(Method::POST, &["api", "device", "credentials"])
+                    .json(&credentials)
+            })
+            .await?;
+        let changed: CredentialsAnswer = answer.json("changing credentials")?;
+        let is_done = changed.credentials_id.as_str() == token;
+        is_done.then_some(()).ok_or(ServerError::UnexpectedForm {
+            request: "changing credentials",
+        })
+    }
+
+    async fn credentials(&self, device: &ServerDeviceId) -> Result<Answer, ServerError> {
+        let path = ["api", "device", device.as_str(), "credentials"];
+        self.authorized(|| self.request(Method::GET, &path)).await
     }
 }

@@ -56,7 +56,9 @@ pub enum ServerError {
     #[error("not signed in to the server any more: sign in again")]
     SignInAgain,
     /// The device API does not know the token.
-    #[error("the server does not know this meter's token any more: fetch the meter's token anew")]
+    #[error(
+        "the server does not know this meter's token any more: sync again to fetch the one it has now"
+    )]
     UnknownToken,
     /// The account or device may not do this.
     #[error("the server does not allow this")]

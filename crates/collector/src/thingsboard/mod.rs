@@ -29,7 +29,7 @@ mod tests;
 mod transport;
 
 pub use address::{AddressError, ServerAddress};
-pub use devices::{ServerDevice, ServerDeviceId};
+pub use devices::{DEFAULT_PROFILE, ServerDevice, ServerDeviceId};
 pub use error::ServerError;
 pub(crate) use payload::keys_of;
 pub use payload::{KEYS, Packed, channel_keys, pack};

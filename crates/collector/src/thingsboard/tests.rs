@@ -6,7 +6,8 @@ use protocol::{ChannelReading, Reading, Registers, Seq, reading::ExtremesSet};
 use thingsboard_double::{Double, FOREVER, Faults, Options, Value};
 
 use super::{
-    Server, ServerAddress, ServerDevice, ServerError, Timeouts, Window, channel_keys, pack,
+    DEFAULT_PROFILE, Server, ServerAddress, ServerDevice, ServerError, Timeouts, Window,
+    channel_keys, pack,
 };
 
 const USER: &str = "tenant@thingsboard.org";
@@ -37,7 +38,7 @@ async fn with_device() -> (Double, Server, ServerDevice) {
     let double = double().await;
     let server = signed_in(&double).await;
     let device = server
-        .create_device("OFMON-1", "Cellar", TOKEN)
+        .create_device("OFMON-1", DEFAULT_PROFILE, "Cellar", TOKEN)
         .await
         .expect("a new device");
     (double, server, device)
@@ -140,7 +141,7 @@ async fn devices_are_found_listed_and_created_with_their_token() {
     assert_eq!(token.as_deref().map(String::as_str), Some(TOKEN));
 
     let again = server
-        .create_device("OFMON-1", "", "another token of mine")
+        .create_device("OFMON-1", DEFAULT_PROFILE, "", "another token of mine")
         .await;
     assert!(
         matches!(again, Err(ServerError::Refused { status: 400, .. })),

@@ -1,12 +1,12 @@
-//! The windows of all moments, and where in them each is placed.
+//! The windows of all moments.
 //!
 //! The chain has a knot at the first and last uptime of each boot and at each anchor. Between two knots of a boot true
 //! time advances by the uptime's difference ± drift; from the last knot of a boot to the first of the next by any amount
-//! that is not negative. On a chain, tightening each window by its neighbour's once forward and once back leaves no
-//! value in any window that could not be true; choosing from first to last, each within what the choice before leaves,
-//! never gets stuck.
+//! that is not negative, or, where the next boot continues the one before, by what the link says ± its uncertainty and
+//! the drift. On a chain, tightening each window by its neighbour's once forward and once back leaves no value in any
+//! window that could not be true.
 
-use super::{Anchor, DRIFT_PPM_MAX, ResolvedTime, UPTIME_MS_MAX};
+use super::{Anchor, BootSpan, DRIFT_PPM_MAX, Link, UPTIME_MS_MAX};
 
 /// How far a meter's crystal may be off, as a fraction.
 pub(super) const DRIFT: f64 = DRIFT_PPM_MAX / 1e6;
@@ -14,290 +14,308 @@ pub(super) const DRIFT: f64 = DRIFT_PPM_MAX / 1e6;
 pub(super) const TIME_MS_MIN: f64 = 946_684_800_000.0;
 /// No collector of this version works after 2200-01-01.
 pub(super) const TIME_MS_MAX: f64 = 7_258_118_400_000.0;
+/// What rounding to floating point may cost, in ms.
+pub(super) const SLACK_MS: f64 = 1.0;
 /// Error that is assumed of the clock by which receipts are stamped, in ms.
 const RECEIPT_ERROR_MS: f64 = 2_000.0;
 
-/// What is known of one boot.
-#[derive(Clone, Debug, Default)]
-pub(super) struct BootFacts {
-    /// Lowest and highest known uptime in ms.
-    extent: Option<(u64, u64)>,
-    /// In order of uptime once they are [separated](super::agreement::separate).
-    pub(super) anchors: Vec<Anchor>,
+/// What is known of one boot, apart from its anchors.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Boot {
+    pub(super) boot: u32,
+    /// Highest known uptime in ms; the lowest is 0, at which each boot begins.
+    pub(super) last_uptime_ms: u64,
     pub(super) received_offset_ms: Option<i64>,
-    /// How far the anchors that were left out speak against those that were kept, where neither side has a majority.
-    pub(super) doubt_ms: f64,
+    /// How it continues the boot before.
+    pub(super) link: Option<Link>,
 }
 
-impl BootFacts {
+impl Boot {
+    pub(super) fn new(boot: u32) -> Self {
+        Self {
+            boot,
+            last_uptime_ms: 0,
+            received_offset_ms: None,
+            link: None,
+        }
+    }
+
     /// Extends the boot to an uptime.
     pub(super) fn include(&mut self, uptime_ms: u64) {
-        let uptime_ms = uptime_ms.min(UPTIME_MS_MAX);
-        let (first, last) = self.extent.unwrap_or((uptime_ms, uptime_ms));
-        self.extent = Some((first.min(uptime_ms), last.max(uptime_ms)));
+        self.last_uptime_ms = self.last_uptime_ms.max(uptime_ms.min(UPTIME_MS_MAX));
     }
 
-    fn extent(&self) -> (u64, u64) {
-        self.extent.expect("a boot is known by at least one uptime")
+    pub(super) fn take_span(&mut self, span: &BootSpan) {
+        self.include(span.last_uptime_ms);
+        self.received_offset_ms = span.received_offset_ms;
     }
 
-    /// Returns the known length in ms of uptime.
-    pub(super) fn length_ms(&self) -> f64 {
-        let (first, last) = self.extent();
-        (last - first) as f64
-    }
-
-    /// Returns the knots with the windows that the boot's own anchors give.
-    fn knots(&self) -> Vec<Knot> {
-        let (first, last) = self.extent();
-        let mut knots = vec![Knot::free(first)];
-        for anchor in &self.anchors {
-            let uncertainty_ms = f64::from(anchor.uncertainty_ms);
-            let low = anchor.utc_ms as f64 - uncertainty_ms;
-            let high = anchor.utc_ms as f64 + uncertainty_ms;
-            let newest = knots.last_mut().expect("there is a first knot");
-            if newest.uptime_ms == anchor.uptime_ms {
-                newest.low = newest.low.max(low);
-                newest.high = newest.high.min(high);
-            } else {
-                knots.push(Knot {
-                    uptime_ms: anchor.uptime_ms,
-                    low,
-                    high,
-                    at: 0.0,
-                });
-            }
+    /// Returns the step from the last known uptime of the boot before to this one's begin.
+    pub(super) fn step_from(&self, before: &Self) -> Step {
+        match &self.link {
+            Some(link) => Step::linked(before.last_uptime_ms, link),
+            None => Step::ORDER,
         }
-        if knots[knots.len() - 1].uptime_ms != last {
-            knots.push(Knot::free(last));
-        }
-        knots
     }
+
+    /// Returns the latest time at which an uptime can have been, by the receipts, whose clock was off by `error_ms`.
+    ///
+    /// Which uptime was received is not known, so the drift counts up to the farther end of the boot.
+    fn received_before_ms(&self, uptime_ms: u64, error_ms: f64) -> f64 {
+        let Some(offset_ms) = self.received_offset_ms else {
+            return TIME_MS_MAX;
+        };
+        let farther_ms = uptime_ms.max(self.last_uptime_ms.saturating_sub(uptime_ms));
+        offset_ms as f64 + uptime_ms as f64 + error_ms + farther_ms as f64 * DRIFT
+    }
+}
+
+/// By how much true time advances from one moment to a later one, in ms.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    /// What the uptime says.
+    pub(super) length_ms: f64,
+    pub(super) least_ms: f64,
+    /// Infinite where nothing but the order is known.
+    pub(super) most_ms: f64,
+}
+
+impl Step {
+    const ORDER: Self = Self {
+        length_ms: 0.0,
+        least_ms: 0.0,
+        most_ms: f64::INFINITY,
+    };
+
+    fn uptime(length_ms: u64) -> Self {
+        let length_ms = length_ms as f64;
+        Self {
+            length_ms,
+            least_ms: length_ms * (1.0 - DRIFT),
+            most_ms: length_ms * (1.0 + DRIFT),
+        }
+    }
+
+    fn linked(last_uptime_ms: u64, link: &Link) -> Self {
+        let length_ms = link.uptime_ms as f64 - last_uptime_ms as f64;
+        let spread_ms = length_ms.abs() * DRIFT + f64::from(link.uncertainty_ms);
+        Self {
+            length_ms: length_ms.max(0.0),
+            least_ms: (length_ms - spread_ms).max(0.0),
+            most_ms: length_ms + spread_ms,
+        }
+    }
+
+    pub(super) fn is_bounded(&self) -> bool {
+        self.most_ms.is_finite()
+    }
+}
+
+/// An anchor as the chain takes it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pin {
+    /// Index of its boot.
+    pub(super) boot: usize,
+    pub(super) anchor: Anchor,
+    /// What it says: the true time lies in this window, in ms of UTC.
+    pub(super) own: (f64, f64),
+    /// The window that also covers what those say that contradict it, where there is no majority.
+    pub(super) covered: (f64, f64),
+    pub(super) trust: Trust,
+}
+
+/// How far an anchor is relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// Nothing speaks against it, or only what was overruled.
+    Certain,
+    /// It places moments, but as much speaks against it.
+    Preferred,
+    /// It was not preferred, but may be true.
+    Doubted,
 }
 
 /// One moment of the chain.
 #[derive(Clone, Copy, Debug)]
-struct Knot {
-    uptime_ms: u64,
+pub(super) struct Knot {
+    pub(super) uptime_ms: u64,
+    /// From the knot before.
+    pub(super) step: Step,
     /// Window in ms of UTC.
-    low: f64,
-    high: f64,
+    pub(super) low: f64,
+    pub(super) high: f64,
+    /// Whether an anchor that is believed lies here, and how far it is relied on.
+    pub(super) trust: Option<Trust>,
+    /// When it was at the latest if all clocks were right: at first by its own boot's receipts.
+    pub(super) latest_ms: f64,
     /// Where it was placed.
-    at: f64,
+    pub(super) at: f64,
+}
+
+/// All knots of a history, and which are whose.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Chain {
+    pub(super) boots: Vec<Boot>,
+    pub(super) knots: Vec<Knot>,
+    /// Index of each boot's first knot.
+    begins: Vec<usize>,
+    /// Error that the receipts may have; `None` where they are not used.
+    receipt_error_ms: Option<f64>,
+}
+
+impl Chain {
+    /// Ties the chain of what is believed and finds its windows; the pins come in the order of boots and uptimes.
+    pub(super) fn believed(boots: Vec<Boot>, pins: &[Pin]) -> Self {
+        let pins = pins.iter().filter(|pin| pin.trust != Trust::Doubted);
+        Self::new(boots, pins.map(|pin| (pin, pin.own)))
+    }
+
+    /// Ties the chain whose windows hold the truth whichever side is right.
+    pub(super) fn covering(boots: Vec<Boot>, pins: &[Pin]) -> Self {
+        Self::new(boots, pins.iter().map(|pin| (pin, pin.covered)))
+    }
+
+    fn new<'a>(boots: Vec<Boot>, pins: impl Iterator<Item = (&'a Pin, (f64, f64))>) -> Self {
+        let mut chain = Self::default();
+        let mut pins = pins.peekable();
+        for (index, boot) in boots.iter().enumerate() {
+            let before = index.checked_sub(1).map(|before| &boots[before]);
+            chain.begins.push(chain.knots.len());
+            let step = before.map_or(Step::ORDER, |before| boot.step_from(before));
+            chain.knots.push(Knot::free(boot, 0, step));
+            while let Some((pin, window)) = pins.next_if(|(pin, _)| pin.boot == index) {
+                let knot = chain.knot_at(boot, pin.anchor.uptime_ms);
+                knot.take(pin.trust, window);
+            }
+            chain.knot_at(boot, boot.last_uptime_ms);
+        }
+        chain.boots = boots;
+        chain.tighten();
+        chain
+    }
+
+    /// Returns the last knot, after a new one has been tied where it is at a lower uptime.
+    fn knot_at(&mut self, boot: &Boot, uptime_ms: u64) -> &mut Knot {
+        let newest = self.knots.len() - 1;
+        let before_ms = self.knots[newest].uptime_ms;
+        if before_ms < uptime_ms {
+            let step = Step::uptime(uptime_ms - before_ms);
+            self.knots.push(Knot::free(boot, uptime_ms, step));
+        }
+        self.knots.last_mut().expect("each boot has a first knot")
+    }
+
+    /// Narrows the windows to what the receipts allow, if that is possible at all; tells whether it was.
+    ///
+    /// `error_ms` is added to the error that is assumed anyway.
+    pub(super) fn narrow_by_receipts(&mut self, error_ms: f64) -> bool {
+        let error_ms = RECEIPT_ERROR_MS + error_ms;
+        let mut narrowed = self.clone();
+        narrowed.receipt_error_ms = Some(error_ms);
+        for index in 0..self.boots.len() {
+            let boot = &self.boots[index];
+            for knot in &mut narrowed.knots[self.range(index)] {
+                let bound = boot.received_before_ms(knot.uptime_ms, error_ms);
+                knot.high = knot.high.min(bound);
+            }
+        }
+        narrowed.tighten();
+        let is_possible = narrowed
+            .knots
+            .iter()
+            .all(|knot| knot.low <= knot.high + SLACK_MS);
+        if is_possible {
+            *self = narrowed;
+        }
+        is_possible
+    }
+
+    pub(super) fn find(&self, boot: u32) -> Option<usize> {
+        let boots = &self.boots;
+        boots.binary_search_by_key(&boot, |known| known.boot).ok()
+    }
+
+    /// Returns which knots are a boot's.
+    pub(super) fn range(&self, boot: usize) -> std::ops::Range<usize> {
+        let end = self.begins.get(boot + 1).copied();
+        self.begins[boot]..end.unwrap_or(self.knots.len())
+    }
+
+    /// Returns the window of a moment in ms of UTC.
+    pub(super) fn window(&self, boot: usize, uptime_ms: u64) -> (f64, f64) {
+        self.window_between(boot, uptime_ms, self.around(boot, uptime_ms))
+    }
+
+    /// Returns the window of a moment whose neighbours are known.
+    pub(super) fn window_between(
+        &self,
+        boot: usize,
+        uptime_ms: u64,
+        (left, right): (&Knot, Option<&Knot>),
+    ) -> (f64, f64) {
+        let (mut low, mut high) = (TIME_MS_MIN, TIME_MS_MAX);
+        for knot in [Some(left), right].into_iter().flatten() {
+            let step_ms = uptime_ms as f64 - knot.uptime_ms as f64;
+            let spread_ms = step_ms.abs() * DRIFT;
+            low = low.max(knot.low + step_ms - spread_ms);
+            high = high.min(knot.high + step_ms + spread_ms);
+        }
+        let error_ms = self.receipt_error_ms;
+        let received_ms =
+            error_ms.map(|error_ms| self.boots[boot].received_before_ms(uptime_ms, error_ms));
+        (low, received_ms.map_or(high, |bound| high.min(bound)))
+    }
+
+    /// Returns the knots of a boot before and behind a moment; the first is at the moment where one is.
+    pub(super) fn around(&self, boot: usize, uptime_ms: u64) -> (&Knot, Option<&Knot>) {
+        let knots = &self.knots[self.range(boot)];
+        // The first knot is at 0, so there is always one before.
+        let after = knots.partition_point(|knot| knot.uptime_ms <= uptime_ms);
+        (&knots[after - 1], knots.get(after))
+    }
+
+    /// Narrows each window to what its neighbours allow.
+    fn tighten(&mut self) {
+        for index in 1..self.knots.len() {
+            let left = self.knots[index - 1];
+            let knot = &mut self.knots[index];
+            knot.low = knot.low.max(left.low + knot.step.least_ms);
+            knot.high = knot.high.min(left.high + knot.step.most_ms);
+        }
+        for index in (1..self.knots.len()).rev() {
+            let right = self.knots[index];
+            let knot = &mut self.knots[index - 1];
+            knot.high = knot.high.min(right.high - right.step.least_ms);
+            knot.low = knot.low.max(right.low - right.step.most_ms);
+        }
+    }
 }
 
 impl Knot {
-    fn free(uptime_ms: u64) -> Self {
+    fn free(boot: &Boot, uptime_ms: u64, step: Step) -> Self {
         Self {
             uptime_ms,
+            step,
             low: TIME_MS_MIN,
             high: TIME_MS_MAX,
+            trust: None,
+            latest_ms: match boot.received_offset_ms {
+                Some(offset_ms) => offset_ms as f64 + uptime_ms as f64,
+                None => TIME_MS_MAX,
+            },
             at: 0.0,
         }
     }
 
-    fn middle(&self) -> f64 {
+    fn take(&mut self, trust: Trust, (low, high): (f64, f64)) {
+        self.low = self.low.max(low);
+        self.high = self.high.min(high);
+        if trust != Trust::Doubted && self.trust != Some(Trust::Certain) {
+            self.trust = Some(trust);
+        }
+    }
+
+    pub(super) fn middle(&self) -> f64 {
         f64::midpoint(self.low, self.high)
-    }
-}
-
-/// A boot whose knots are placed.
-#[derive(Clone, Debug)]
-pub(super) struct PlacedBoot {
-    pub(super) boot: u32,
-    knots: Vec<Knot>,
-    estimated: bool,
-    doubt_ms: f64,
-    /// Drift before the first and behind the last knot.
-    drift: f64,
-}
-
-impl PlacedBoot {
-    /// Places a moment of this boot.
-    pub(super) fn resolve(&self, uptime_ms: u64) -> ResolvedTime {
-        let after = self
-            .knots
-            .partition_point(|knot| knot.uptime_ms <= uptime_ms);
-        let left = after.checked_sub(1).map(|index| &self.knots[index]);
-        let right = self.knots.get(after);
-        let signed_ms = |knot: &Knot| uptime_ms as f64 - knot.uptime_ms as f64;
-        let (mut low, mut high) = (TIME_MS_MIN, TIME_MS_MAX);
-        for knot in [left, right].into_iter().flatten() {
-            let (step_ms, spread_ms) = (signed_ms(knot), signed_ms(knot).abs() * DRIFT);
-            low = low.max(knot.low + step_ms - spread_ms);
-            high = high.min(knot.high + step_ms + spread_ms);
-        }
-        let at = match (left, right) {
-            (Some(left), Some(right)) => {
-                let length_ms = (right.uptime_ms - left.uptime_ms) as f64;
-                left.at + signed_ms(left) / length_ms * (right.at - left.at)
-            }
-            (Some(knot), None) | (None, Some(knot)) => {
-                knot.at + signed_ms(knot) * (1.0 + self.drift)
-            }
-            (None, None) => unreachable!("a placed boot has a knot"),
-        };
-        let at = at.round();
-        // Half a millisecond of rounding on either side of a comparison makes one.
-        let uncertainty_ms = (at - low).max(high - at).max(0.0).ceil() + 1.0;
-        ResolvedTime {
-            utc_ms: at as i64,
-            uncertainty_ms: (uncertainty_ms + self.doubt_ms.ceil()) as u64,
-            estimated: self.estimated,
-        }
-    }
-}
-
-/// Returns when an anchored boot began at the latest and ended at the earliest, by its own anchors.
-pub(super) fn anchored_window(facts: &BootFacts) -> (f64, f64) {
-    let mut chain = [facts.knots()];
-    tighten(&mut chain);
-    let knots = &chain[0];
-    (knots[0].high, knots[knots.len() - 1].low)
-}
-
-/// Places all boots, which come in order and with anchors that agree.
-pub(super) fn place(boots: &[(u32, BootFacts)]) -> Vec<PlacedBoot> {
-    let mut chain: Vec<Vec<Knot>> = boots.iter().map(|(_, facts)| facts.knots()).collect();
-    for (knots, (_, facts)) in chain.iter_mut().zip(boots) {
-        let last = knots.last_mut().expect("a boot has knots");
-        if let Some(bound) = receipt_bound(facts) {
-            last.high = last.high.min(bound);
-        }
-    }
-    tighten(&mut chain);
-    let impossible = |knot: &Knot| knot.low > knot.high + 1.0;
-    if chain.iter().flatten().any(impossible) {
-        // Some receipt was stamped by a wrong clock; the anchors alone do agree.
-        chain = boots.iter().map(|(_, facts)| facts.knots()).collect();
-        tighten(&mut chain);
-    }
-    choose(boots, chain)
-}
-
-/// Returns the latest time at which the boot's last known uptime can have been.
-fn receipt_bound(facts: &BootFacts) -> Option<f64> {
-    let (_, last) = facts.extent();
-    let bound = facts.received_offset_ms? as f64 + last as f64;
-    Some(bound + RECEIPT_ERROR_MS + facts.length_ms() * DRIFT)
-}
-
-/// Narrows each window to what its neighbours allow.
-fn tighten(chain: &mut [Vec<Knot>]) {
-    let mut before: Option<Knot> = None;
-    for knots in chain.iter_mut() {
-        if let Some(last) = before {
-            knots[0].low = knots[0].low.max(last.low);
-        }
-        for index in 1..knots.len() {
-            let left = knots[index - 1];
-            let knot = &mut knots[index];
-            let step_ms = (knot.uptime_ms - left.uptime_ms) as f64;
-            knot.low = knot.low.max(left.low + step_ms * (1.0 - DRIFT));
-            knot.high = knot.high.min(left.high + step_ms * (1.0 + DRIFT));
-        }
-        before = knots.last().copied();
-    }
-    let mut after: Option<Knot> = None;
-    for knots in chain.iter_mut().rev() {
-        if let Some(first) = after {
-            let last = knots.last_mut().expect("a boot has knots");
-            last.high = last.high.min(first.high);
-        }
-        for index in (0..knots.len() - 1).rev() {
-            let right = knots[index + 1];
-            let knot = &mut knots[index];
-            let step_ms = (right.uptime_ms - knot.uptime_ms) as f64;
-            knot.high = knot.high.min(right.high - step_ms * (1.0 - DRIFT));
-            knot.low = knot.low.max(right.low - step_ms * (1.0 + DRIFT));
-        }
-        after = knots.first().copied();
-    }
-}
-
-/// Places each knot where it most likely was within what the knot before it leaves.
-fn choose(boots: &[(u32, BootFacts)], chain: Vec<Vec<Knot>>) -> Vec<PlacedBoot> {
-    let anchored = |index: &usize| !boots[*index].1.anchors.is_empty();
-    let first_anchored = (0..boots.len()).find(anchored);
-    let mut previous_end = TIME_MS_MIN;
-    let mut placed = Vec::with_capacity(boots.len());
-    for (index, mut knots) in chain.into_iter().enumerate() {
-        let (boot, facts) = &boots[index];
-        let drift = drift(facts, &knots);
-        // Nothing bounds what came before the first anchor from below; what was just received has just happened.
-        let late = first_anchored.is_none_or(|first| index < first) || index + 1 == boots.len();
-        let mut before: Option<Knot> = None;
-        for position in 0..knots.len() {
-            let preferred = preferred(facts, &knots, position, drift, late);
-            let knot = &mut knots[position];
-            let (mut low, mut high) = (knot.low, knot.high);
-            match before {
-                None => low = low.max(previous_end),
-                Some(left) => {
-                    let step_ms = (knot.uptime_ms - left.uptime_ms) as f64;
-                    low = low.max(left.at + step_ms * (1.0 - DRIFT));
-                    high = high.min(left.at + step_ms * (1.0 + DRIFT));
-                }
-            }
-            // In this order, so that rounding can never break the order of time.
-            knot.at = preferred.min(high).max(low);
-            before = Some(*knot);
-        }
-        previous_end = knots[knots.len() - 1].at;
-        placed.push(PlacedBoot {
-            boot: *boot,
-            knots,
-            estimated: facts.anchors.is_empty() || facts.doubt_ms > 0.0,
-            doubt_ms: facts.doubt_ms,
-            drift,
-        });
-    }
-    placed
-}
-
-/// Returns the middle of the drifts that the anchors of a boot allow; none for fewer than two.
-fn drift(facts: &BootFacts, knots: &[Knot]) -> f64 {
-    let (Some(first), Some(last)) = (facts.anchors.first(), facts.anchors.last()) else {
-        return 0.0;
-    };
-    let find = |anchor: &Anchor| knots.iter().find(|knot| knot.uptime_ms == anchor.uptime_ms);
-    let (Some(left), Some(right)) = (find(first), find(last)) else {
-        return 0.0;
-    };
-    let length_ms = (right.uptime_ms - left.uptime_ms) as f64;
-    if length_ms <= 0.0 {
-        return 0.0;
-    }
-    let low = ((right.low - left.high) / length_ms - 1.0).max(-DRIFT);
-    let high = ((right.high - left.low) / length_ms - 1.0).min(DRIFT);
-    f64::midpoint(low, high).clamp(-DRIFT, DRIFT)
-}
-
-/// Returns where a knot would be placed if nothing before it were placed yet.
-fn preferred(facts: &BootFacts, knots: &[Knot], position: usize, drift: f64, late: bool) -> f64 {
-    let knot = &knots[position];
-    let (Some(first), Some(last)) = (facts.anchors.first(), facts.anchors.last()) else {
-        return match position.checked_sub(1) {
-            Some(left) => knots[left].at + (knot.uptime_ms - knots[left].uptime_ms) as f64,
-            None if late => knot.high - late_margin_ms(facts),
-            None => knot.middle(),
-        };
-    };
-    if knot.uptime_ms < first.uptime_ms {
-        let right = &knots[position + 1];
-        right.middle() - (right.uptime_ms - knot.uptime_ms) as f64 * (1.0 + drift)
-    } else if knot.uptime_ms > last.uptime_ms {
-        let left = &knots[position - 1];
-        left.at + (knot.uptime_ms - left.uptime_ms) as f64 * (1.0 + drift)
-    } else {
-        knot.middle()
-    }
-}
-
-/// Returns what was added to the moment of a receipt as its possible error: most likely there was none.
-fn late_margin_ms(facts: &BootFacts) -> f64 {
-    match facts.received_offset_ms {
-        Some(_) => RECEIPT_ERROR_MS,
-        None => 0.0,
     }
 }

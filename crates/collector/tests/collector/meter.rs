@@ -31,7 +31,7 @@ use protocol::{
     limits::{BLOCK_BYTES_MAX, EVENTS_PER_ANSWER},
     messages::{
         Acknowledge, Anchored, Calibrate, CalibrationState, Clock, Config, ErrorAnswer, ErrorBody,
-        Events, Health, Info, Live, Setup,
+        Events, Health, Info, Live, Setup, TokenChange,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -89,11 +89,26 @@ pub(crate) fn block(first: u64, end: u64) -> Vec<u8> {
 /// Makes payloads up for the number that is asked for, and says whether the last one is marked as such.
 pub(crate) type Liar = fn(&Inner, u64) -> (Vec<Vec<u8>>, bool);
 
+/// What becomes of a request that carries a new token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnToken {
+    /// It is taken.
+    Take,
+    /// It is taken, and the connection breaks before the answer.
+    TakeAndCut,
+    /// It is taken, and someone in between says that it is not.
+    TakeAndDeny,
+    /// It is not taken, and the connection breaks.
+    LeaveAndCut,
+    /// The meter does not know such a request.
+    Unknown,
+}
+
 /// What the meter holds and says.
 pub(crate) struct Inner {
     pub(crate) store: StoreId,
     pub(crate) token: Option<String>,
-    pub(crate) name: String,
+    pub(crate) config: Config,
     /// Blocks by first number.
     pub(crate) blocks: Vec<Vec<u8>>,
     pub(crate) oldest: u64,
@@ -105,6 +120,12 @@ pub(crate) struct Inner {
     pub(crate) cut_after: Option<usize>,
     /// Breaks the connection after set-up took effect, before the answer.
     pub(crate) cut_setup: bool,
+    /// What it was set up with.
+    pub(crate) setups: Vec<Setup>,
+    /// What becomes of a new token.
+    pub(crate) on_token: OnToken,
+    /// Access tokens that it had, this one too.
+    pub(crate) tokens: Vec<String>,
     /// Changes what is sent for a number that is asked for: payloads, and whether the last one is marked.
     pub(crate) liar: Option<Liar>,
     /// Changes a page of events.
@@ -135,7 +156,12 @@ impl Meter {
         let inner = Arc::new(Mutex::new(Inner {
             store: STORE,
             token: Some(TOKEN.to_owned()),
-            name: "Cellar".to_owned(),
+            config: Config {
+                name: "Cellar".try_into().unwrap(),
+                interval_ms: INTERVAL_MS as u32,
+                version: 1,
+                ..Config::default()
+            },
             blocks,
             oldest: 0,
             next,
@@ -144,6 +170,9 @@ impl Meter {
             acknowledged: None,
             cut_after: None,
             cut_setup: false,
+            setups: Vec::new(),
+            on_token: OnToken::Take,
+            tokens: Vec::new(),
             liar: None,
             event_liar: None,
             calibrations: VecDeque::new(),
@@ -182,6 +211,8 @@ type Shared = Arc<Mutex<Inner>>;
 /// What a request did, before it is signed.
 enum Outcome {
     Json(u16, Vec<u8>),
+    /// An answer that someone else gives.
+    Forged(u16, Vec<u8>),
     Blocks(Vec<Vec<u8>>, bool),
     Cut,
 }
@@ -195,6 +226,7 @@ async fn answer(State(shared): State<Shared>, request: Request) -> Response {
     let target = parts.uri.path_and_query().unwrap().as_str();
     let open = matches!(parts.uri.path(), "/api/v1/info" | "/api/v1/setup");
     let mut signing = None;
+    let mut nonce_of_request = None;
     if !open {
         let Some(token) = inner.token.clone() else {
             return signed(refusal(403, "not_set_up"), nonce, None);
@@ -218,6 +250,7 @@ async fn answer(State(shared): State<Shared>, request: Request) -> Response {
         match mac {
             Some((sent, mac)) if mac.matches(sent.mac.bytes()) => {
                 assert_eq!(header(BODY_HASH_HEADER), Some(hash.to_string().as_str()));
+                nonce_of_request = Some(sent.nonce);
                 signing = Some((key, mac));
             }
             _ => return signed(refusal(401, "not_authentic"), nonce, None),
@@ -229,9 +262,11 @@ async fn answer(State(shared): State<Shared>, request: Request) -> Response {
         parts.uri.query(),
         &body,
         nonce,
+        nonce_of_request,
     );
     match outcome {
         Outcome::Json(status, body) => signed((status, body), nonce, signing),
+        Outcome::Forged(status, body) => signed((status, body), nonce, None),
         Outcome::Blocks(payloads, marked) => {
             frames(&payloads, marked, inner.cut_after, nonce, &signing.unwrap())
         }
@@ -336,6 +371,7 @@ impl Inner {
         query: Option<&str>,
         body: &[u8],
         nonce: Nonce,
+        nonce_of_request: Option<Nonce>,
     ) -> Outcome {
         match (method, path) {
             ("GET", "/api/v1/info") => ok(&self.info(nonce)),
@@ -344,11 +380,13 @@ impl Inner {
                 uptime_ms: self.uptime_ms,
                 channels: Default::default(),
             }),
-            ("GET", "/api/v1/config") => ok(&Config {
-                name: self.name.as_str().try_into().unwrap(),
-                interval_ms: INTERVAL_MS as u32,
-                version: 1,
-            }),
+            ("GET", "/api/v1/config") => ok(&self.config),
+            ("PUT", "/api/v1/config") => {
+                self.config = parsed(body);
+                self.config.code = None;
+                ok(&self.config)
+            }
+            ("PUT", "/api/v1/token") => self.change_token(&parsed(body), nonce_of_request),
             ("GET", "/api/v1/health") => ok(&Health {
                 flash_used_bytes: 4_096,
                 ..Health::default()
@@ -383,7 +421,7 @@ impl Inner {
             api: 1,
             store: self.store,
             set_up: self.token.is_some(),
-            name: self.name.as_str().try_into().unwrap(),
+            name: self.config.name.clone(),
             boot: 1,
             uptime_ms: self.uptime_ms,
             oldest: Seq(self.oldest),
@@ -392,6 +430,7 @@ impl Inner {
             clock_set: false,
             interval_ms: INTERVAL_MS as u32,
             channels: 1,
+            viewable: false,
             nonce,
         }
     }
@@ -402,11 +441,35 @@ impl Inner {
             return Outcome::Json(status, body);
         }
         self.token = Some(setup.token.as_str().to_owned());
-        self.name = setup.name.as_str().to_owned();
+        self.config.name = setup.name.clone();
+        self.config.interval_ms = setup.interval_ms.unwrap_or(INTERVAL_MS as u32);
+        self.config.channels = setup.channels.clone();
+        self.setups.push(setup);
         if self.cut_setup {
             Outcome::Cut
         } else {
             Outcome::Json(200, b"{}".to_vec())
+        }
+    }
+
+    fn change_token(&mut self, change: &TokenChange, nonce: Option<Nonce>) -> Outcome {
+        if self.on_token == OnToken::Unknown {
+            let (status, body) = refusal(404, "not_found");
+            return Outcome::Json(status, body);
+        }
+        let key = Key::derive(self.token.as_deref().unwrap(), DEVICE);
+        let token = key.open_token(&nonce.unwrap(), &change.sealed).unwrap();
+        if self.on_token != OnToken::LeaveAndCut {
+            self.token = Some(token.as_str().to_owned());
+            self.tokens.push(token.as_str().to_owned());
+        }
+        match self.on_token {
+            OnToken::Take => Outcome::Json(200, b"{}".to_vec()),
+            OnToken::TakeAndDeny => {
+                let (status, body) = refusal(403, "not_set_up");
+                Outcome::Forged(status, body)
+            }
+            _ => Outcome::Cut,
         }
     }
 

@@ -7,8 +7,6 @@ use collector::{
     client::Client,
     collect::{Collected, Progress, collect},
     error::Error,
-    secrets::{SECRETS_FILE, Secret, Secrets},
-    setup::{SetupError, set_up},
     store::{History, SharedStore, Store},
 };
 use protocol::{Seq, StoreId};
@@ -182,49 +180,6 @@ async fn nobody_there_is_unreachable() {
 }
 
 #[tokio::test]
-async fn a_set_up_that_breaks_off_is_completed_by_the_next_try() {
-    let meter = Meter::start(0, 10).await;
-    meter.inner().token = None;
-    meter.inner().cut_setup = true;
-    let directory = tempfile::tempdir().unwrap();
-    let mut secrets = Secrets::open(directory.path()).unwrap();
-    let client = Client::new(&meter.url).unwrap();
-    let cut = set_up(&client, "Attic", None, &mut secrets)
-        .await
-        .unwrap_err();
-    assert!(secrets.token(DEVICE).is_none(), "{cut}");
-    // Another process, later.
-    let mut secrets = Secrets::open(directory.path()).unwrap();
-    set_up(&client, "Attic", None, &mut secrets).await.unwrap();
-    let token = secrets.token(DEVICE).unwrap().reveal().to_owned();
-    assert_eq!(meter.inner().token.as_deref(), Some(token.as_str()));
-    assert_eq!(token.len(), 20);
-    assert!(token.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-    let shown = format!("{secrets:?} {cut:?} {cut}");
-    assert!(!shown.contains(&token), "no token in what is shown");
-    let file = std::fs::read_to_string(directory.path().join(SECRETS_FILE)).unwrap();
-    assert!(file.contains(&token) && !file.contains("pending"));
-}
-
-#[tokio::test]
-async fn a_meter_of_someone_else_is_not_set_up() {
-    let meter = Meter::start(0, 10).await;
-    let directory = tempfile::tempdir().unwrap();
-    let mut secrets = Secrets::open(directory.path()).unwrap();
-    let client = Client::new(&meter.url).unwrap();
-    let error = set_up(&client, "Mine", None, &mut secrets)
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error, Error::Setup(SetupError::AlreadySetUp)),
-        "{error}"
-    );
-    let known = Some(Secret::new(TOKEN.to_owned()));
-    set_up(&client, "Mine", known, &mut secrets).await.unwrap();
-    assert_eq!(secrets.token(DEVICE).unwrap().reveal(), TOKEN);
-}
-
-#[tokio::test]
 async fn a_meter_without_a_token_says_so() {
     let meter = Meter::start(10, 10).await;
     meter.inner().token = None;
@@ -258,4 +213,41 @@ async fn a_month_is_collected_quickly_enough() {
             store: STORE
         })
     );
+}
+
+#[tokio::test]
+async fn visit_whose_clock_is_off_is_told_and_overruled_by_the_others() {
+    let meter = Meter::start(100, 20).await;
+    let (_directory, store) = store();
+    let right = WallClock::default();
+    // As of a computer whose zone was set wrong, or whose clock was set back after.
+    let wrong = WallClock {
+        offset_ms: -3 * 3_600_000,
+        ..right
+    };
+    let mut conflicts_ms = Vec::new();
+    for clock in [right, wrong, right, right] {
+        // The made-up meter does not count on by itself.
+        meter.inner().uptime_ms = 1_000_500 + conflicts_ms.len() as u64;
+        let (collected, ended) = collect(&store, &meter.session(), &clock, &mut |_| {}).await;
+        ended.unwrap();
+        conflicts_ms.push(collected.clock_conflict_ms);
+        let latest = store.lock().device(DEVICE).unwrap().latest.unwrap().time;
+        let error_ms = (right.now_ms() - latest.utc_ms).unsigned_abs();
+        assert!(
+            error_ms <= latest.uncertainty_ms + 500,
+            "the truth is never outside: {latest:?}"
+        );
+        // One against one: nobody knows. Two against one: it is known again.
+        let is_known = conflicts_ms.len() != 2;
+        assert_eq!(latest.estimated, !is_known, "{latest:?}");
+        assert_eq!(latest.uncertainty_ms < 2_100, is_known, "{latest:?}");
+    }
+    let is_three_hours = |ms: Option<u64>| ms.is_some_and(|ms| ms.abs_diff(10_800_000) < 3_000);
+    assert_eq!(conflicts_ms[0], None);
+    assert!(is_three_hours(conflicts_ms[1]), "{conflicts_ms:?}");
+    assert!(is_three_hours(conflicts_ms[2]), "{conflicts_ms:?}");
+    assert_eq!(conflicts_ms[3], None, "it is told once");
+    let line = store.lock().time_line(HISTORY).unwrap();
+    assert_eq!(line.contradictory().len(), 1);
 }

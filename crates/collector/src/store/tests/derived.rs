@@ -360,3 +360,31 @@ fn meters_are_listed_before_and_after_their_first_collection() {
     let unknown = store.device(DeviceId([0; 6])).unwrap_err();
     assert_eq!(unknown.kind(), crate::Kind::NotFound);
 }
+
+#[test]
+fn boot_that_continues_an_anchored_one_is_placed_as_well() {
+    let (_directory, mut store) = store();
+    let event = |number, boot, what| Event {
+        number,
+        boot,
+        uptime_ms: 0,
+        what,
+    };
+    let anchor = What::Anchor {
+        utc_ms: START_MS,
+        uncertainty_ms: 10,
+    };
+    let continued = What::Continued {
+        uptime_ms: 60_000,
+        uncertainty_ms: 40,
+    };
+    let events = [event(0, 1, anchor), event(1, 2, continued)];
+    store.put_events(HISTORY, &events, Some(2)).unwrap();
+    let line = store.time_line(HISTORY).unwrap();
+    let time = line.resolve(2, 1_000).unwrap();
+    assert_eq!(time.utc_ms, START_MS + 61_000);
+    assert!(
+        !time.estimated && time.uncertainty_ms <= 10 + 40 + 5,
+        "{time:?}"
+    );
+}

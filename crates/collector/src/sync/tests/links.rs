@@ -3,7 +3,7 @@
 use crate::{
     Kind,
     store::StoreError,
-    sync::{SyncError, account, connect, link, logout, totals},
+    sync::{Choice, SyncError, account, change_token, choose, connect, link, logout, totals},
 };
 
 use super::*;
@@ -173,4 +173,127 @@ async fn a_store_that_cannot_be_written_stops_the_sync_with_nothing_sent() {
     );
     assert_eq!(error.kind(), Kind::Storage);
     assert_eq!(bench.points_on_server(), 0);
+}
+
+#[tokio::test]
+async fn a_token_that_changed_on_the_server_is_uploaded_with_and_waits_for_the_meter() {
+    let mut bench = Bench::with_readings(400).await;
+    assert!(bench.sync().await.is_complete());
+    let device = bench.double.device_named(NAME).expect("the device").id;
+    bench
+        .double
+        .set_token(device, "changed-on-server-20")
+        .expect("set");
+    bench.put(LIFE, 400, 1, 401 * INTERVAL_MS, 10, 1);
+    let report = bench.sync().await;
+    assert!(report.is_complete(), "{report:?}");
+    assert!(only(&report).token_waits);
+    let next = bench.secrets.next_token(METER).expect("noted");
+    assert_eq!(next.reveal(), "changed-on-server-20");
+    assert_eq!(bench.secrets.token(METER).expect("kept").reveal(), TOKEN);
+    // Also where there is nothing to send, and until the meter was visited.
+    assert!(only(&bench.sync().await).token_waits);
+    // An administrator who takes it back is followed too.
+    bench.double.set_token(device, TOKEN).expect("set");
+    assert!(!only(&bench.sync().await).token_waits);
+    assert!(bench.secrets.is_settled(METER));
+    bench.assert_same();
+}
+
+#[tokio::test]
+async fn a_token_that_is_changed_here_is_changed_on_the_server_too() {
+    let mut bench = Bench::with_readings(10).await;
+    assert!(bench.sync().await.is_complete());
+    let token = Secret::new("made-here-twenty-ch.".to_owned());
+    let server = Some(&bench.server);
+    change_token(&bench.store, &mut bench.secrets, server, METER, &token)
+        .await
+        .expect("changed");
+    let there = bench.double.device_named(NAME).expect("the device");
+    assert_eq!(there.token, "made-here-twenty-ch.");
+    assert_eq!(bench.secrets.next_token(METER), Some(&token));
+    bench.put(LIFE, 10, 1, 11 * INTERVAL_MS, 10, 1);
+    let report = bench.sync().await;
+    assert!(
+        report.is_complete() && only(&report).token_waits,
+        "{report:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_device_that_is_chosen_must_be_there_and_have_a_token() {
+    let bench = Bench::with_readings(10).await;
+    let chosen = |name: &str| Choice {
+        device: Some(name.to_owned()),
+        profile: None,
+    };
+    let missing = choose(
+        &bench.store,
+        &bench.secrets,
+        &bench.server,
+        METER,
+        &chosen("Cellar"),
+    )
+    .await;
+    let missing = missing.expect_err("there is none");
+    assert!(
+        matches!(missing, SyncError::NoSuchDevice { .. }),
+        "{missing}"
+    );
+    assert_eq!(missing.kind(), Kind::NotFound);
+    bench.double.add_device("Cellar", TOKEN).expect("made");
+    let token = choose(
+        &bench.store,
+        &bench.secrets,
+        &bench.server,
+        METER,
+        &chosen("Cellar"),
+    )
+    .await;
+    assert_eq!(token.expect("there").expect("a token").reveal(), TOKEN);
+    let linked = link(&bench.store, &bench.secrets, &bench.server, METER).await;
+    assert_eq!(linked.expect("linked").name, "Cellar", "it is remembered");
+    assert_eq!(bench.double.devices().len(), 1);
+}
+
+#[tokio::test]
+async fn a_new_device_is_made_of_the_profile_that_is_chosen() {
+    let bench = Bench::with_readings(10).await;
+    let choice = Choice {
+        device: None,
+        profile: Some("Energy meters".to_owned()),
+    };
+    let token = choose(&bench.store, &bench.secrets, &bench.server, METER, &choice).await;
+    assert_eq!(token.expect("asked"), None);
+    link(&bench.store, &bench.secrets, &bench.server, METER)
+        .await
+        .expect("linked");
+    let made = bench.double.device_named(NAME).expect("made");
+    assert_eq!(
+        (made.token.as_str(), made.profile.as_str()),
+        (TOKEN, "Energy meters")
+    );
+    let requests = bench.double.requests();
+    assert!(
+        requests
+            .iter()
+            .any(|request| request.path == "/api/device-with-credentials"),
+        "the token goes in the body, not in the address"
+    );
+}
+
+#[tokio::test]
+async fn a_device_of_another_meter_is_not_taken_and_not_remembered() {
+    let bench = Bench::with_readings(10).await;
+    bench.double.add_device("Cellar", TOKEN).expect("made");
+    let other = DeviceId([9; 6]);
+    let choice = Choice {
+        device: Some("Cellar".to_owned()),
+        profile: None,
+    };
+    let taken = choose(&bench.store, &bench.secrets, &bench.server, other, &choice).await;
+    assert!(matches!(taken, Err(SyncError::Taken { .. })), "{taken:?}");
+    let none = Choice::default();
+    let later = choose(&bench.store, &bench.secrets, &bench.server, other, &none).await;
+    assert_eq!(later.expect("asked"), None, "a device of its own");
 }

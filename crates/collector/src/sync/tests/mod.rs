@@ -168,6 +168,16 @@ impl Bench {
 
     /// Syncs, and lets something happen to the server when so many readings are done.
     async fn sync_struck(&mut self, done: u64, strike: impl Fn(&Double) + Sync) -> Report {
+        self.sync_all_struck(&[METER], done, strike).await
+    }
+
+    /// The same with several meters; each that gets so far is struck.
+    async fn sync_all_struck(
+        &mut self,
+        meters: &[DeviceId],
+        done: u64,
+        strike: impl Fn(&Double) + Sync,
+    ) -> Report {
         let Self {
             double, secrets, ..
         } = self;
@@ -177,7 +187,7 @@ impl Bench {
             }
         };
         let (store, server, options) = (&self.store, &self.server, &self.options);
-        sync(store, secrets, server, &[METER], options, &mut progress)
+        sync(store, secrets, server, meters, options, &mut progress)
             .await
             .expect("the session holds")
     }

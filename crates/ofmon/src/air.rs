@@ -47,11 +47,14 @@ impl Known {
     }
 }
 
-/// Returns the meters in range; without simulated ones there is no other way to look for them yet.
-pub(crate) fn in_range(air: Option<&Path>) -> Result<Vec<NearbyMeter>> {
+/// Returns the meters in range: simulated ones, or the one whose Wi-Fi this machine has joined.
+pub(crate) async fn in_range(air: Option<&Path>) -> Result<Vec<NearbyMeter>> {
     match air {
         Some(air) => Ok(meters::scan(air)?),
-        None => Ok(Vec::new()),
+        None => Ok(meters::joined(meters::ACCESS_POINT_URL)
+            .await
+            .into_iter()
+            .collect()),
     }
 }
 

@@ -69,7 +69,7 @@ pub(crate) enum Command {
     Sim(commands::sim::Sim),
     /// Lists the meters in range
     Scan(commands::scan::Scan),
-    /// Gives a meter its access token and name, once
+    /// Gives a meter its access token, name and settings
     Setup(commands::setup::Setup),
     /// Fetches what meters recorded since the last time
     Collect(commands::collect::Collect),
@@ -81,10 +81,18 @@ pub(crate) enum Command {
     Devices(commands::devices::Devices),
     /// Prints readings of a meter
     Readings(commands::readings::Readings),
+    /// Prints what happened to a meter: starts, power cuts, visits, losses
+    Events(commands::events::Events),
     /// Writes readings as CSV or JSON
     Export(commands::export::Export),
+    /// Takes in readings that a meter saved as a file
+    Import(commands::import::Import),
+    /// Makes keys, signs updates, hands them to meters
+    Firmware(commands::firmware::Firmware),
     /// Looks into the dump of a meter's flash, or gets its readings out
     Flash(commands::flash::Flash),
+    /// Gives a meter another access token
+    Token(commands::token::Token),
     /// Logs in at a ThingsBoard server
     Login(commands::account::Login),
     /// Forgets the ThingsBoard account

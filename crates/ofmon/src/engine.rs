@@ -3,6 +3,8 @@
 //! An engine is the one writer of its data directory. Several meters are visited side by side; each has the store only
 //! for the moment of one transaction.
 
+pub(crate) mod push;
+
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use anyhow::{Context as _, Result};
@@ -12,10 +14,11 @@ use collector::{
     collect::{self, Collected},
     meters::NearbyMeter,
     secrets::{Secret, Secrets},
-    setup,
+    setup::{self, Checked, Wish},
     store::{SharedStore, Store},
-    sync::{self, Report, ServerTotals},
+    sync::{self, Choice, Report, ServerTotals},
     thingsboard::{Server, ServerAddress, Timeouts},
+    tokens,
 };
 use protocol::DeviceId;
 use tokio::{
@@ -26,7 +29,7 @@ use tokio::{
 use crate::{
     air::{self, Known},
     context::Context,
-    exit::{Kind, Problem},
+    exit::{Ending, Kind, Problem},
     queries,
     views::device::NearbyView,
 };
@@ -58,19 +61,34 @@ pub(crate) struct Visit {
     pub(crate) name: String,
     /// What came, also when the visit broke off.
     pub(crate) collected: Collected,
+    /// Whether the meter got another token.
+    pub(crate) token_changed: bool,
     /// How the visit ended.
     pub(crate) ended: Result<()>,
     /// How long it took.
     pub(crate) seconds: f64,
 }
 
+/// How a meter is to be set up.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SetupOrder {
+    /// What it is told.
+    pub(crate) wish: Wish,
+    /// Which device on the server it is to be.
+    pub(crate) choice: Choice,
+}
+
 /// What became of a meter that was to be set up.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct SetUp {
     /// Whether its token was known here before.
     pub(crate) was_ours: bool,
     /// Its name now.
     pub(crate) name: String,
+    /// The code of its own page, where it got one.
+    pub(crate) code: Option<Secret>,
+    /// What it shows.
+    pub(crate) checked: Checked,
 }
 
 impl Engine {
@@ -101,54 +119,88 @@ impl Engine {
     }
 
     /// Returns the meters in range.
-    pub(crate) fn in_range(&self) -> Result<Vec<NearbyMeter>> {
-        air::in_range(self.air.as_deref())
+    pub(crate) async fn in_range(&self) -> Result<Vec<NearbyMeter>> {
+        air::in_range(self.air.as_deref()).await
     }
 
     /// Returns the meters in range with what is known of them.
     pub(crate) async fn nearby(&self) -> Result<Vec<NearbyView>> {
         let devices = self.store.run(|store| store.devices()).await?;
         let known = Known::new(&*self.secrets.lock().await, devices);
-        air::look(self.in_range()?, &known).await
+        air::look(self.in_range().await?, &known).await
     }
 
-    /// Gives a meter its token and name; with a server, the token that its device has there, or a device with its token.
+    /// Sets a meter up: joins its Wi-Fi, gives it token, name and settings, tells it the time and reads what it measures.
+    ///
+    /// With a server, the token is the one that its device has there, or a device is made with its token. Every step can
+    /// break off; the same order then finishes what is left (see `collector::setup`).
     pub(crate) async fn set_up(
         &self,
         meter: &NearbyMeter,
-        name: &str,
+        mut order: SetupOrder,
         server: Option<&Server>,
     ) -> Result<SetUp> {
+        let mut secrets = self.secrets.lock().await;
+        let known = secrets.password(meter.device);
+        order.wish.password = match &order.wish.password {
+            Some(password) => meter.join(Some(password))?,
+            // One of an earlier round: it may be of before the meter's flash was erased.
+            None => meter.join(None)?.or(known.cloned()),
+        };
+        let device = meter.device;
         let client = Client::new(&meter.url)?;
         let info = client.info().await?;
-        if info.device != meter.device {
+        if info.device != device {
             return Err(ClientError::OtherMeter {
-                expected: meter.device,
+                expected: device,
                 found: info.device,
             }
             .into());
         }
-        let mut secrets = self.secrets.lock().await;
-        let was_ours = info.set_up && secrets.token(meter.device).is_some();
-        let token = match server {
-            Some(server) if !info.set_up => sync::token_on_server(server, meter.device).await?,
-            _ => None,
-        };
-        setup::set_up(&client, name, token, &mut secrets).await?;
-        // A meter that had its name keeps it.
-        let name = if info.set_up {
-            info.name.as_str().to_owned()
-        } else {
-            name.to_owned()
-        };
-        let (device, noted) = (meter.device, name.clone());
+        if let Some(server) = server {
+            let token = sync::choose(&self.store, &secrets, server, device, &order.choice).await?;
+            // The token of a meter that is set up is its own, unless another device was chosen for it.
+            let counts = !info.set_up || order.choice.device.is_some();
+            order.wish.token = token.filter(|_| counts);
+        }
+        let done = setup::set_up(&client, &info, &order.wish, &mut secrets).await?;
+        let noted = done.name.clone();
         self.store
             .run(move |store| store.note_device(device, &noted))
             .await?;
+        let checked = setup::check(&done.session, &self.clock).await?;
         if let Some(server) = server {
             sync::link(&self.store, &secrets, server, device).await?;
         }
-        Ok(SetUp { was_ours, name })
+        Ok(SetUp {
+            was_ours: done.was_ours,
+            name: done.name,
+            code: done.code,
+            checked,
+        })
+    }
+
+    /// Makes another token for a meter; with a server, its device there gets it too. Returns whether the meter has it
+    /// already: one that is not in range or does not answer gets it with the next visit.
+    pub(crate) async fn change_token(
+        &self,
+        device: DeviceId,
+        server: Option<&Server>,
+    ) -> Result<bool> {
+        let token = setup::random_token()?;
+        let mut secrets = self.secrets.lock().await;
+        sync::change_token(&self.store, &mut secrets, server, device, &token).await?;
+        drop(secrets);
+        let in_range = self.in_range().await?;
+        let Some(meter) = in_range.into_iter().find(|meter| meter.device == device) else {
+            return Ok(false);
+        };
+        match self.settled(device, &meter).await {
+            Ok(settled) => settled.declined.map_or(Ok(true), |error| Err(error.into())),
+            // It is listed and does not answer, or went out of range meanwhile: the next visit goes on from there.
+            Err(error) if Ending::of(&error).kind == Kind::Unreachable => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Logs in at a server and remembers it in place of any other.
@@ -228,7 +280,7 @@ impl Engine {
         on_progress: OnProgress,
     ) -> Result<Vec<Visit>> {
         let _alone = self.visiting.lock().await;
-        let in_range = self.in_range()?;
+        let in_range = self.in_range().await?;
         let devices = match wanted {
             Some(wanted) => wanted.to_vec(),
             None => self.known_of(&in_range).await?,
@@ -283,9 +335,19 @@ impl Engine {
     ) -> Visit {
         let begun = Instant::now();
         let mut collected = Collected::default();
-        let ended = self
-            .collect_one(device, meter, on_progress, &mut collected)
-            .await;
+        let mut token_changed = false;
+        let ended = async {
+            let (meter, _) = self.own(device, meter).await?;
+            let settled = self.settled(device, &meter).await?;
+            token_changed = settled.changed;
+            let mut on_step =
+                |progress: collect::Progress| on_progress(device, progress.done, progress.total);
+            let (came, ended) =
+                collect::collect(&self.store, &settled.session, &self.clock, &mut on_step).await;
+            collected = came;
+            Ok(ended?)
+        }
+        .await;
         let name = self
             .store
             .run(move |store| store.device(device).map(|device| device.name))
@@ -297,35 +359,40 @@ impl Engine {
             device,
             name: name.unwrap_or_default(),
             collected,
+            token_changed,
             ended,
             seconds: begun.elapsed().as_secs_f64(),
         }
     }
 
-    async fn collect_one(
-        &self,
-        device: DeviceId,
-        meter: Option<NearbyMeter>,
-        on_progress: &OnProgress,
-        collected: &mut Collected,
-    ) -> Result<()> {
-        let session = self.session_at(device, meter).await?;
-        let mut on_step =
-            |progress: collect::Progress| on_progress(device, progress.done, progress.total);
-        let (came, ended) =
-            collect::collect(&self.store, &session, &self.clock, &mut on_step).await;
-        *collected = came;
-        Ok(ended?)
-    }
-
     /// Begins a session with a meter that is known and in range; it needs the engine no longer.
     pub(crate) async fn session(&self, device: DeviceId) -> Result<Session> {
-        let in_range = self.in_range()?;
+        let in_range = self.in_range().await?;
         let meter = in_range.into_iter().find(|meter| meter.device == device);
         self.session_at(device, meter).await
     }
 
+    /// Begins a session with a meter that is known, where it was found in range.
     async fn session_at(&self, device: DeviceId, meter: Option<NearbyMeter>) -> Result<Session> {
+        let (meter, _) = self.own(device, meter).await?;
+        Ok(self.settled(device, &meter).await?.session)
+    }
+
+    /// Makes sure that a meter has the token that it is to have, before anything else is asked of it.
+    async fn settled(&self, device: DeviceId, meter: &NearbyMeter) -> Result<tokens::Settled> {
+        let client = Client::new(&meter.url)?;
+        let (_, token) = self.own(device, Some(meter.clone())).await?;
+        // Nothing is asked of most meters, so that nobody waits for the secrets of one that is slow.
+        let mut secrets = self.secrets.lock().await;
+        Ok(tokens::settle(&client, device, &token, &mut secrets).await?)
+    }
+
+    /// Returns where a meter is and its token.
+    async fn own(
+        &self,
+        device: DeviceId,
+        meter: Option<NearbyMeter>,
+    ) -> Result<(NearbyMeter, Secret)> {
         let token: Option<Secret> = self.secrets.lock().await.token(device).cloned();
         let token = token.with_context(|| {
             Problem::new(
@@ -341,7 +408,7 @@ impl Engine {
                 "`ofmon scan` lists what is",
             )
         })?;
-        Ok(Client::new(&meter.url)?.session(device, token.reveal()))
+        Ok((meter, token))
     }
 
     /// Returns the clock of the collector.

@@ -3,95 +3,20 @@
 //! Commands return `anyhow::Error`; [`Ending::of`] finds out what kind of failure it is. The command line, `--json` and
 //! the web server all say it from there, so that a program sees the same word everywhere.
 
+mod firmware;
+mod kind;
+
 use std::{error::Error as StdError, fmt, io};
 
-use axum::http::StatusCode;
 use collector::{
-    calibrate::CalibrateError, client::ClientError, meters::MetersError, secrets::SecretsError,
-    setup::SetupError, store::StoreError, sync::SyncError, thingsboard::ServerError,
+    calibrate::CalibrateError, client::ClientError, import::ImportError, meters::MetersError,
+    secrets::SecretsError, setup::SetupError, store::StoreError, sync::SyncError,
+    thingsboard::ServerError,
 };
+use protocol::saved::SavedError;
 use serde::Serialize;
 
-/// What kind of failure it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Anything that has no kind of its own.
-    Failed,
-    /// Some of several things were done.
-    Partial,
-    /// The call was wrong; nothing was tried.
-    Usage,
-    /// What was named does not exist.
-    NotFound,
-    /// A meter or server did not answer.
-    Unreachable,
-    /// A meter or server refused the credentials.
-    Refused,
-    /// Data is damaged or not what it should be.
-    Corrupt,
-    /// The local store could not be used.
-    Storage,
-    /// The user ended the command.
-    Interrupted,
-}
-
-impl Kind {
-    /// Returns the exit code of the program.
-    pub(crate) const fn exit_code(self) -> u8 {
-        match self {
-            Self::Failed | Self::Partial => 1,
-            Self::Usage | Self::NotFound => 2,
-            Self::Unreachable => 3,
-            Self::Refused => 4,
-            Self::Corrupt => 5,
-            Self::Storage => 6,
-            Self::Interrupted => 130,
-        }
-    }
-
-    /// Returns the stable word in JSON.
-    pub(crate) const fn word(self) -> &'static str {
-        match self {
-            Self::Failed => "failed",
-            Self::Partial => "partial",
-            Self::Usage => "usage",
-            Self::NotFound => "not_found",
-            Self::Unreachable => "unreachable",
-            Self::Refused => "refused",
-            Self::Corrupt => "corrupt",
-            Self::Storage => "storage",
-            Self::Interrupted => "interrupted",
-        }
-    }
-
-    /// Returns the status of the web server's answer.
-    pub(crate) const fn http_status(self) -> StatusCode {
-        match self {
-            Self::Usage => StatusCode::BAD_REQUEST,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Refused | Self::Unreachable => StatusCode::BAD_GATEWAY,
-            Self::Interrupted => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Failed | Self::Partial | Self::Corrupt | Self::Storage => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
-        }
-    }
-}
-
-impl From<collector::Kind> for Kind {
-    fn from(kind: collector::Kind) -> Self {
-        match kind {
-            collector::Kind::Usage => Self::Usage,
-            collector::Kind::NotFound => Self::NotFound,
-            collector::Kind::Unreachable => Self::Unreachable,
-            collector::Kind::Refused => Self::Refused,
-            collector::Kind::Corrupt => Self::Corrupt,
-            collector::Kind::Storage => Self::Storage,
-            collector::Kind::Partial => Self::Partial,
-            collector::Kind::Failed => Self::Failed,
-        }
-    }
-}
+pub(crate) use kind::Kind;
 
 /// A failure of the program itself, with what to do about it.
 #[derive(Debug)]
@@ -229,6 +154,9 @@ pub(crate) fn conclude(
     )
 }
 
+/// Nothing that comes over the network makes a meter forget its token.
+const LOST_TOKEN: &str = "if its token is lost, hold the meter's button for 10 s, which keeps its readings, and run `ofmon setup` again";
+
 const MAKE_ROOM: &str = "make room and try again: what was stored before is kept";
 
 fn classify(cause: &(dyn StdError + 'static)) -> Option<(Kind, &'static str)> {
@@ -248,8 +176,11 @@ fn classify(cause: &(dyn StdError + 'static)) -> Option<(Kind, &'static str)> {
             ClientError::Unreachable(_) | ClientError::CutShort => {
                 "is it powered and in range? the next try goes on from here"
             }
-            ClientError::Refused => {
-                "it was set up anew, or by someone else: a factory reset at the meter and `ofmon setup` make it yours"
+            ClientError::Refused => LOST_TOKEN,
+            ClientError::Answered { code, .. }
+                if matches!(code.as_str(), "unsigned" | "wrong_signature" | "no_key") =>
+            {
+                "`ofmon firmware sign` signs updates; the meter's firmware must have been built with that key"
             }
             ClientError::Answered { code, .. } if code == "busy" => {
                 "`ofmon calibrate METER --show` tells how far it is"
@@ -263,8 +194,33 @@ fn classify(cause: &(dyn StdError + 'static)) -> Option<(Kind, &'static str)> {
         return match error {
             collector::Error::Store(error) => classify(error),
             collector::Error::Client(error) => classify(error),
+            collector::Error::Import(error) => classify(error),
+            collector::Error::Setup(SetupError::AlreadySetUp) => Some((Kind::Refused, LOST_TOKEN)),
             other => Some((other.kind().into(), "")),
         };
+    }
+    if let Some(error) = cause.downcast_ref::<ImportError>() {
+        let hint = match error {
+            ImportError::UnknownMeter(_) => {
+                "import it where `ofmon setup` made the meter yours: the token is in secrets.json there"
+            }
+            ImportError::Saved(SavedError::NotAuthentic) => {
+                "where the meter got another token since, save its readings anew"
+            }
+            ImportError::Saved(SavedError::NotSaved) => {
+                "\"Save readings\" on a meter's own page makes such files"
+            }
+            ImportError::Saved(SavedError::Version(_)) => "a newer ofmon reads it",
+            ImportError::Read(_) => "is it a file, and may it be read?",
+            ImportError::Cut | ImportError::Saved(_) => {
+                "what came before is kept; save the readings anew for the rest"
+            }
+            _ => "",
+        };
+        return Some((error.kind().into(), hint));
+    }
+    if let Some(found) = firmware::classify(cause) {
+        return Some(found);
     }
     if let Some(error) = cause.downcast_ref::<CalibrateError>() {
         return match error {
@@ -287,6 +243,10 @@ fn classify(cause: &(dyn StdError + 'static)) -> Option<(Kind, &'static str)> {
             SyncError::Server(ServerError::Unreachable(_)) => Some((
                 Kind::Unreachable,
                 "is there a network, and is the address right?",
+            )),
+            SyncError::OtherToken { .. } => Some((
+                Kind::Refused,
+                "`ofmon setup METER --device NAME` gives the meter the token of that device",
             )),
             other => Some((other.kind().into(), "")),
         };

@@ -6,17 +6,23 @@ use anyhow::Result;
 use collector::{
     store::{Device, Period, Resolved, Span, Store},
     sync,
+    time_line::TimeLine,
 };
 use jiff::tz::TimeZone;
-use protocol::{DeviceId, Registers};
+use protocol::{
+    DeviceId, Registers, StoreId,
+    event::{Event, What},
+};
 use serde::Serialize;
 
 use crate::{
     context,
     exit::{Kind, Problem},
+    moment,
     views::{
         device::DeviceView,
         energy::{BarView, EnergyView, Step},
+        event::{self, EventView, GapView},
         power::PowerView,
         reading::LatestView,
         row::{self, Place, Row},
@@ -55,6 +61,10 @@ pub(crate) struct StoreView {
     pub(crate) devices: usize,
     /// Readings held.
     pub(crate) readings: u64,
+    /// Readings that meters overwrote before anyone collected them.
+    pub(crate) lost: u64,
+    /// Visits and restarts whose time contradicts what others told.
+    pub(crate) clock_conflicts: usize,
     /// Bytes of the database.
     pub(crate) store_bytes: u64,
     /// Address of the ThingsBoard server; null where nobody is logged in.
@@ -65,25 +75,28 @@ pub(crate) struct StoreView {
 
 /// Returns how much there is.
 pub(crate) fn overview(store: &Store) -> Result<StoreView> {
-    let devices = store.devices()?;
+    let devices = devices(store)?;
     let account = sync::account(store)?;
     Ok(StoreView {
         server: account.as_ref().map(|account| account.address.to_string()),
         server_user: account.map(|account| account.user),
         devices: devices.len(),
         readings: devices.iter().map(|device| device.readings).sum(),
+        lost: devices.iter().map(|device| device.lost).sum(),
+        clock_conflicts: devices.iter().map(|device| device.clock_conflicts).sum(),
         store_bytes: store.bytes()?.database_bytes,
     })
 }
 
 /// Returns all meters, by id.
 pub(crate) fn devices(store: &Store) -> Result<Vec<DeviceView>> {
-    Ok(store.devices()?.into_iter().map(view).collect())
+    let devices = store.devices()?.into_iter();
+    devices.map(|device| view(store, device)).collect()
 }
 
 /// Returns one meter.
 pub(crate) fn device(store: &Store, id: DeviceId) -> Result<DeviceView> {
-    Ok(view(store.device(id)?))
+    view(store, store.device(id)?)
 }
 
 /// Returns the ids of all meters.
@@ -130,6 +143,55 @@ fn find_in(devices: &[Device], text: &str) -> Result<DeviceId> {
             let hint = "`ofmon devices` lists the meters that are";
             Err(Problem::new(Kind::NotFound, format!("no meter {text:?} is known"), hint).into())
         }
+    }
+}
+
+/// Returns what happened to a meter, as far as it was collected, oldest first.
+pub(crate) fn events(store: &Store, id: DeviceId) -> Result<Vec<EventView>> {
+    known(store, id)?;
+    let mut views = Vec::new();
+    for history in store.histories(id)? {
+        let line = store.time_line(history)?;
+        for event in store.events(history)? {
+            let is_contradictory = match event.what {
+                What::Anchor { .. } => {
+                    let mut flagged = line.contradictory().iter();
+                    flagged.any(|anchor| anchor.event == event.number)
+                }
+                What::Continued { .. } => {
+                    let mut doubted = line.doubted_links().iter();
+                    doubted.any(|link| link.boot == event.boot)
+                }
+                _ => false,
+            };
+            views.push(event_view(history.store, &line, event, is_contradictory));
+        }
+    }
+    Ok(views)
+}
+
+fn event_view(store_id: StoreId, line: &TimeLine, event: Event, contradictory: bool) -> EventView {
+    let time = line.resolve(event.boot, event.uptime_ms);
+    let gap = match event.what {
+        What::Started { .. } => line.gap_before(event.boot).map(|gap| {
+            let within = (gap.within.from_ms, gap.within.to_ms);
+            GapView::new(within, (gap.least_ms, gap.most_ms))
+        }),
+        _ => None,
+    };
+    EventView {
+        store_id,
+        number: event.number,
+        boot: event.boot,
+        uptime_ms: event.uptime_ms,
+        time_utc: time.and_then(|time| moment::rfc3339(time.utc_ms)),
+        uncertainty_ms: time.map(|time| time.uncertainty_ms),
+        estimated: time.is_none_or(|time| time.estimated),
+        text: event::text(&event, gap.as_ref(), contradictory),
+        what: event.what,
+        contradictory,
+        gap,
+        utc_ms: time.map(|time| time.utc_ms),
     }
 }
 
@@ -273,7 +335,7 @@ fn rows_of(id: DeviceId, resolved: &Resolved) -> impl Iterator<Item = Row> {
     row::rows(id, &resolved.reading, place)
 }
 
-fn view(device: Device) -> DeviceView {
+fn view(store: &Store, device: Device) -> Result<DeviceView> {
     let latest = device.latest.as_ref();
     let power_w = |latest: &Resolved| {
         let channels = 0..latest.reading.channels.len();
@@ -285,7 +347,12 @@ fn view(device: Device) -> DeviceView {
     let energy_wh = |register: fn(&Registers) -> u64| {
         latest.map(|latest| row::watt_hours(latest.reading.registers.iter().map(register).sum()))
     };
-    DeviceView {
+    let mut clock_conflicts = 0;
+    for history in store.histories(device.id)? {
+        let line = store.time_line(history)?;
+        clock_conflicts += line.contradictory().len() + line.doubted_links().len();
+    }
+    Ok(DeviceView {
         id: device.id,
         store_id: device.store,
         readings: device.readings,
@@ -297,8 +364,10 @@ fn view(device: Device) -> DeviceView {
         energy_import_wh: energy_wh(|registers| registers.import_mj),
         energy_export_wh: energy_wh(|registers| registers.export_mj),
         conflicts: device.conflicts,
+        lost: device.lost,
+        clock_conflicts,
         name: device.name,
-    }
+    })
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    net::SocketAddrV4,
     time::{Duration, Instant},
 };
 
@@ -17,6 +18,7 @@ const GOING_OUT: Duration = Duration::from_millis(100);
 /// The hardware of one simulated meter.
 #[derive(Debug)]
 pub struct SimBoard {
+    address: SocketAddrV4,
     uptime: Cell<Uptime>,
     restart: Notify,
 }
@@ -30,10 +32,11 @@ enum Uptime {
 }
 
 impl SimBoard {
-    /// Starts at uptime 0, simulated.
+    /// Starts at uptime 0, simulated; the meter answers at `address`.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(address: SocketAddrV4) -> Self {
         Self {
+            address,
             uptime: Cell::new(Uptime::At(0)),
             restart: Notify::new(),
         }
@@ -45,6 +48,15 @@ impl SimBoard {
         tokio::time::sleep(GOING_OUT).await;
     }
 
+    /// Returns the uptime in µs where it runs with the wall clock.
+    #[must_use]
+    pub fn live_uptime_us(&self) -> Option<u64> {
+        match self.uptime.get() {
+            Uptime::At(_) => None,
+            Uptime::Since(..) => Some(self.uptime_us()),
+        }
+    }
+
     /// Moves the simulated uptime to where the samples are.
     pub fn advance_to(&self, uptime_us: u64) {
         self.uptime.set(Uptime::At(uptime_us));
@@ -54,12 +66,6 @@ impl SimBoard {
     pub fn run_live(&self) {
         self.uptime
             .set(Uptime::Since(self.uptime_us(), Instant::now()));
-    }
-}
-
-impl Default for SimBoard {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -76,6 +82,10 @@ impl Board for SimBoard {
 
     fn delay(&self, milliseconds: u64) -> impl Future<Output = ()> {
         tokio::time::sleep(Duration::from_millis(milliseconds))
+    }
+
+    fn address(&self) -> SocketAddrV4 {
+        self.address
     }
 
     fn restart(&self) {

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, pin::pin, thread, time::Duration};
 
-use protocol::{DeviceId, access_point::ssid, limits::CHANNELS_MAX};
+use protocol::{DeviceId, access_point::ssid, firmware::PublicKey, limits::CHANNELS_MAX};
 use tokio::sync::{mpsc, watch};
 
 use crate::{
@@ -38,6 +38,8 @@ pub struct Options {
     pub speed: f64,
     /// Accepts a simulated clock: a time from before the program was built.
     pub simulated_clock: bool,
+    /// Keys that the meters believe updates of, at most two; without one they take unsigned updates.
+    pub update_keys: Vec<PublicKey>,
     /// Makes every run alike.
     pub seed: u64,
 }
@@ -269,6 +271,7 @@ fn plans(options: &Options) -> Result<Vec<Plan>, Error> {
             fast_history: options.fast_history,
             speed: options.speed,
             simulated_clock: options.simulated_clock,
+            update_keys: options.update_keys.clone(),
         }
     };
     Ok((0..options.devices).map(plan).collect())

@@ -6,12 +6,15 @@
 
 use std::{
     cell::RefCell,
+    net::{Ipv4Addr, SocketAddrV4},
     path::PathBuf,
     time::{Duration, Instant},
 };
 
 use device::{
-    Board as _, Facts, Meter, http,
+    Board as _, Facts, Meter,
+    continuation::Continued,
+    http,
     slots::{Slots, Start},
     trial::{self, Trial},
 };
@@ -22,6 +25,7 @@ use protocol::{
     DeviceId, StoreId,
     access_point::Password,
     event::{ResetReason, Version},
+    firmware::PublicKey,
 };
 use rand::RngExt as _;
 use tokio::{
@@ -45,8 +49,12 @@ const TURN: Duration = Duration::from_millis(20);
 const MEANS_US: u64 = 10_000_000;
 /// What an update for a simulated meter must be for.
 pub const CHIP: &str = "sim";
+/// The PC's clock is exact over a restart; what is left is rounding, in ms.
+const CONTINUED_UNCERTAINTY_MS: u32 = 2;
 /// A time before 2026-01-01 is refused, as by a firmware that was built then.
 const BUILT_UTC_MS: i64 = 1_767_225_600_000;
+/// Turns ratio that the meters' current transformers have by their labels: 100 A to 50 mA.
+const CT_RATIO: u32 = 2_000;
 
 /// One meter to simulate.
 #[derive(Clone, Debug)]
@@ -69,6 +77,8 @@ pub struct Plan {
     pub speed: f64,
     /// Whether it takes a time that lies before it was built.
     pub simulated_clock: bool,
+    /// Keys that it believes updates of; without one it takes unsigned updates.
+    pub update_keys: Vec<PublicKey>,
 }
 
 /// One channel of a meter.
@@ -121,8 +131,9 @@ pub fn run(
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
             .map_err(Error::Listen)?;
-        let mut reason = ResetReason::PowerOn;
-        while let End::Restart = live(plan, news, &mut stop, &listener, reason).await? {
+        let (mut reason, mut before) = (ResetReason::PowerOn, None);
+        while let End::Restart = live(plan, news, &mut stop, &listener, reason, &mut before).await?
+        {
             reason = ResetReason::Software;
         }
         Ok(())
@@ -135,13 +146,33 @@ enum End {
     Restart,
 }
 
-/// Lives from a start to the next.
+/// A life that measured the present until its restart; the PC's clock goes on.
+struct Before {
+    boot: u32,
+    uptime_us: u64,
+    at: Instant,
+}
+
+impl Before {
+    /// Says how a life whose uptime is 0 at `begun` continues this one.
+    fn continued(&self, begun: Instant) -> Continued {
+        let pause_us = begun.duration_since(self.at).as_micros() as u64;
+        Continued {
+            boot: self.boot,
+            uptime_ms: (self.uptime_us + pause_us) / 1000,
+            uncertainty_ms: CONTINUED_UNCERTAINTY_MS,
+        }
+    }
+}
+
+/// Lives from a start to the next; notes for that how long it lived.
 async fn live(
     plan: &Plan,
     news: &mpsc::UnboundedSender<(DeviceId, News)>,
     stop: &mut watch::Receiver<bool>,
     listener: &TcpListener,
     reason: ResetReason,
+    before: &mut Option<Before>,
 ) -> Result<End, Error> {
     let flash = SlotFlash::open(&plan.slots).map_err(|source| Error::Flash {
         path: plan.slots.clone(),
@@ -154,27 +185,42 @@ async fn live(
     }
     let store = mount(plan)?;
     let password = store.password().copied();
-    let facts = facts(plan, version(&mut slots), reason);
+    let port = listener.local_addr().map_err(Error::Listen)?.port();
+    let board = SimBoard::new(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port));
+    let continued: Option<Continued> = before.take().map(|before| {
+        board.run_live();
+        before.continued(Instant::now())
+    });
+    let facts = Facts {
+        continued,
+        ..facts(plan, version(&mut slots), reason)
+    };
     let meter = Meter::start(store, facts).map_err(|error| Error::Start(plan.id, error))?;
     let life = Life {
         plan,
         meter: RefCell::new(meter),
         slots: RefCell::new(slots),
         trial: RefCell::new(Trial::new()),
-        board: SimBoard::new(),
+        board,
         news,
         is_first: reason == ResetReason::PowerOn,
+        is_continued: continued.is_some(),
     };
     if life.is_first {
-        let port = listener.local_addr().map_err(Error::Listen)?.port();
         life.tell(News::Listening(port, password));
     }
-    Ok(tokio::select! {
+    let end = tokio::select! {
         () = life.serve(listener) => End::Stopped,
         () = life.sample() => End::Stopped,
         _ = stop.wait_for(|stop| *stop) => End::Stopped,
         () = life.board.restarting() => End::Restart,
-    })
+    };
+    *before = life.board.live_uptime_us().map(|uptime_us| Before {
+        boot: life.meter.borrow().boot(),
+        uptime_us,
+        at: Instant::now(),
+    });
+    Ok(end)
 }
 
 /// Returns the version of the update that runs, or that of this program where none was taken.
@@ -194,6 +240,8 @@ struct Life<'a> {
     news: &'a mpsc::UnboundedSender<(DeviceId, News)>,
     /// This life is the first since the program began: a restart is no news.
     is_first: bool,
+    /// Its uptime runs with the wall clock already: what history lacks is not made up for.
+    is_continued: bool,
 }
 
 impl Life<'_> {
@@ -204,12 +252,18 @@ impl Life<'_> {
 
     /// Answers requests, as many side by side as a meter can; further connections wait.
     async fn serve(&self, listener: &TcpListener) {
-        let router = http::router(&self.meter, &self.slots, &self.board);
+        let crowd = http::Crowd::new();
+        let api = http::Api {
+            meter: &self.meter,
+            slots: &self.slots,
+            board: &self.board,
+            crowd: &crowd,
+        };
         let mut connections = FuturesUnordered::new();
         loop {
             tokio::select! {
                 accepted = listener.accept(), if connections.len() < http::CONNECTIONS => match accepted {
-                    Ok((stream, _)) => connections.push(connection(&router, stream)),
+                    Ok((stream, _)) => connections.push(connection(&api, stream)),
                     Err(error) => tracing::warn!(%error, "a connection could not be taken"),
                 },
                 Some(()) = connections.next() => {}
@@ -221,7 +275,12 @@ impl Life<'_> {
     async fn sample(&self) {
         let interval_us = u64::from(self.meter.borrow().interval_ms()) * 1000;
         let begun_us = self.meter.borrow().next().0 * interval_us;
-        let present_us = self.plan.history_us.max(begun_us);
+        let history_us = if self.is_continued {
+            0
+        } else {
+            self.plan.history_us
+        };
+        let present_us = history_us.max(begun_us);
         let plans = self.plan.channels.iter().cloned();
         let channels: Vec<ChannelPlan> = plans
             .map(|plan| ChannelPlan {
@@ -326,16 +385,13 @@ impl Life<'_> {
     }
 }
 
-async fn connection(router: &http::DeviceRouter<'_, SimBoard>, stream: TcpStream) {
+async fn connection(api: &http::Api<'_, SimBoard>, stream: TcpStream) {
     // An answer is written in pieces: by default the second would wait until the first is acknowledged, 40 ms.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "answers will be slow");
     }
     let mut buffer = vec![0; http::HTTP_BUFFER_BYTES];
-    let server = picoserve::Server::new_tokio(router, &http::CONFIG, &mut buffer);
-    if let Err(error) = server.serve(stream).await {
-        tracing::debug!(%error, "a connection ended early");
-    }
+    api.serve(stream, &mut buffer).await;
 }
 
 /// Mounts the flash of a meter; formats one that holds nothing yet, also where an earlier formatting was cut off.
@@ -357,14 +413,17 @@ fn mount(plan: &Plan) -> Result<FlashStore<Nor>, Error> {
 fn facts(plan: &Plan, firmware: Version, reset_reason: ResetReason) -> Facts {
     Facts {
         reset_reason,
+        continued: None,
         firmware,
         chip: CHIP.try_into().expect("a name is short"),
+        update_keys: plan.update_keys.iter().copied().collect(),
         nonce_secret: rand::rng().random(),
         channels: plan
             .channels
             .iter()
             .map(|channel| channel.front_end.channel_config(plan.sample_rate_hz()))
             .collect(),
+        ct_ratio: CT_RATIO,
         built_utc_ms: if plan.simulated_clock {
             0
         } else {

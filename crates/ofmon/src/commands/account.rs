@@ -83,25 +83,33 @@ pub(crate) fn address(text: &str) -> Result<ServerAddress> {
 
 /// Takes the password from the environment or asks for it.
 pub(crate) fn password() -> Result<Secret> {
-    if let Some(password) = env::var_os(PASSWORD).filter(|password| !password.is_empty()) {
-        let password = password.into_string();
-        let password = password
-            .map_err(|_| Problem::usage("the password in OFMON_PASSWORD is no UTF-8", ""))?;
-        return Ok(Secret::new(password));
-    }
-    if !io::stdin().is_terminal() {
-        let hint = "put it into the environment variable OFMON_PASSWORD";
-        return Err(Problem::usage("there is no password, and nobody to ask for it", hint).into());
-    }
-    let cannot = || {
-        Problem::new(
-            Kind::Failed,
-            "the password cannot be asked for",
-            "put it into OFMON_PASSWORD",
-        )
+    secret_of_or_asked(PASSWORD, "Password: ")
+}
+
+/// Takes a secret from an environment variable; `None` where it is not set or empty.
+pub(crate) fn secret_of(variable: &'static str) -> Result<Option<Secret>> {
+    let Some(text) = env::var_os(variable).filter(|text| !text.is_empty()) else {
+        return Ok(None);
     };
-    let password = rpassword::prompt_password("Password: ").with_context(cannot)?;
-    Ok(Secret::new(password))
+    let text = text
+        .into_string()
+        .map_err(|_| Problem::usage(format!("what {variable} holds is no UTF-8"), ""))?;
+    Ok(Some(Secret::new(text)))
+}
+
+/// Takes a secret from an environment variable, or asks for it.
+pub(crate) fn secret_of_or_asked(variable: &'static str, question: &str) -> Result<Secret> {
+    if let Some(secret) = secret_of(variable)? {
+        return Ok(secret);
+    }
+    let hint = "an environment variable can hold it: see --help";
+    if !io::stdin().is_terminal() {
+        let message = format!("{variable} is not set, and there is nobody to ask");
+        return Err(Problem::usage(message, hint).into());
+    }
+    let cannot = || Problem::new(Kind::Failed, "it cannot be asked for", hint);
+    let text = rpassword::prompt_password(question).with_context(cannot)?;
+    Ok(Secret::new(text))
 }
 
 /// Arguments of `logout`.

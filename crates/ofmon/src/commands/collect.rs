@@ -12,7 +12,7 @@ use crate::{
     output::{Column, table},
     progress::Bars,
     stop,
-    views::device::CollectedView,
+    views::{device::CollectedView, event::length},
 };
 
 const EXAMPLES: &str = "\
@@ -22,7 +22,8 @@ Examples:
   ofmon collect --json                what came, for programs
 
 Every block is stored before the next is asked for: a collection that breaks off keeps what came, and
-the next one goes on from there. Nothing is deleted on the meter.";
+the next one goes on from there. Nothing is deleted on the meter. The first visit after `ofmon firmware push` tells
+whether the meter stays with the update.";
 
 /// Arguments of `collect`.
 #[derive(Debug, Args)]
@@ -76,18 +77,36 @@ fn text(views: &[CollectedView]) -> String {
         Column::Text("result"),
     ];
     let row = |view: &CollectedView| {
-        let result = view
-            .error
-            .as_ref()
-            .map_or("done", |error| error.message.as_str());
+        let done = match view.token_changed {
+            true => "done; it has its new access token",
+            false => "done",
+        };
+        let update = view.firmware.as_ref().and_then(|seen| seen.update.as_ref());
+        let result = match (&view.error, update) {
+            (Some(error), _) => error.message.clone(),
+            (None, Some(update)) => format!("{done}; {}", update.sentence()),
+            (None, None) => done.to_owned(),
+        };
         vec![
             view.device.to_string(),
             view.name.clone(),
             view.readings.to_string(),
             format!("{:.1}", view.bytes as f64 / 1e3),
             format!("{:.1}", view.seconds),
-            result.to_owned(),
+            result,
         ]
     };
-    table(&columns, views.iter().map(row))
+    let mut text = table(&columns, views.iter().map(row));
+    for view in views {
+        if let Some(conflict_ms) = view.clock_conflict_ms {
+            text.push_str(&format!(
+                "\n\nAt {} the clock of this collector and what earlier visits told contradict each other by {}.\n\
+                 Look at this computer's clock; `ofmon events {}` shows which visits are believed.",
+                view.name,
+                length(conflict_ms as f64 / 1e3),
+                view.device
+            ));
+        }
+    }
+    text
 }

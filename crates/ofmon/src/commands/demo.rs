@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{account, demo_report as report, sync};
 use crate::{
     context::Context,
-    engine::Engine,
+    engine::{Engine, SetupOrder},
     exit::{Kind, Problem},
     moment,
     progress::{Bars, Joint},
@@ -199,6 +199,7 @@ fn options(air: &Path, zone: &TimeZone) -> Options {
         fast_history: true,
         speed: 0.0,
         simulated_clock: false,
+        update_keys: Vec::new(),
         seed: 1,
     }
 }
@@ -226,8 +227,10 @@ async fn prepare(
     }
     drop(history);
     let mut devices: Vec<DeviceId> = Vec::new();
-    for (meter, name) in engine.in_range()?.iter().zip(NAMES) {
-        engine.set_up(meter, name, None).await?;
+    for (meter, name) in engine.in_range().await?.iter().zip(NAMES) {
+        let mut order = SetupOrder::default();
+        order.wish.name = Some(name.to_owned());
+        engine.set_up(meter, order, None).await?;
         devices.push(meter.device);
     }
     let bars = Bars::new(context.output, "readings");

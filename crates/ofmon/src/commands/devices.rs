@@ -73,5 +73,28 @@ fn text(devices: &[DeviceView], now_ms: i64) -> String {
             age(device.last_collected_ms),
         ]
     };
-    table(&columns, devices.iter().map(row))
+    let mut text = table(&columns, devices.iter().map(row));
+    for device in devices {
+        let mut remarks = Vec::new();
+        if device.lost > 0 {
+            remarks.push(format!(
+                "{} readings were lost before anyone collected them",
+                device.lost
+            ));
+        }
+        if device.clock_conflicts > 0 {
+            remarks.push(format!(
+                "{} events contradict the time that others told",
+                device.clock_conflicts
+            ));
+        }
+        if !remarks.is_empty() {
+            let remarks = remarks.join("; ");
+            text.push_str(&format!(
+                "\n\n{}: {remarks} (`ofmon events {}`).",
+                device.name, device.id
+            ));
+        }
+    }
+    text
 }

@@ -31,8 +31,8 @@ impl Scan {
             None => Vec::new(),
         };
         let known = Known::new(&Secrets::open(&context.data_dir()?)?, devices);
-        let in_range = air::in_range(context.air())?;
-        let nearby = stop::or_stopped(air::look(in_range, &known)).await?;
+        let look = async { air::look(air::in_range(context.air()).await?, &known).await };
+        let nearby = stop::or_stopped(look).await?;
         let now_ms = context.clock()?.now_ms();
         context.output.print(&nearby, |nearby| text(nearby, now_ms))
     }

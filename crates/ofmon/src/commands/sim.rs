@@ -5,7 +5,9 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use collector::WallClock;
+use firmware_package::keys::public_from_pem;
 use jiff::{Span, SpanRelativeTo, tz::TimeZone};
+use protocol::firmware::{PublicKey, UPDATE_KEYS_MAX};
 use serde::Serialize;
 use sim::{
     fleet::{self, Load, Options, Progress},
@@ -15,6 +17,7 @@ use sim::{
 
 use crate::{
     air, chips,
+    commands::firmware::read_key,
     context::Context,
     exit::Problem,
     moment,
@@ -108,6 +111,10 @@ pub(crate) struct Sim {
     /// Lets history begin at this moment instead of ending now; collectors that use DIR then take their time from there
     #[arg(long, value_name = "UTC", value_parser = parse_start)]
     start: Option<i64>,
+    /// Lets the meters believe updates that are signed by this key, at most two, and no others; without one they take
+    /// unsigned ones
+    #[arg(long, value_name = "FILE.pub", conflicts_with = "firmware")]
+    update_key: Vec<PathBuf>,
     /// Makes other households; the same seed makes the same
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
@@ -217,6 +224,7 @@ impl Sim {
             Some(start_ms) => start_ms.saturating_add(length_ms),
             None => WallClock::default().now_ms(),
         };
+        let update_keys = update_keys(&self.update_key)?;
         let full_scale = self
             .wav_volts
             .zip(self.wav_amperes)
@@ -226,6 +234,7 @@ impl Sim {
             channels: self.channels,
             // Meters that lived in another time before go on there.
             simulated_clock: self.start.is_some() || air::has_clock(&self.state),
+            update_keys,
             state: self.state,
             load: self
                 .replay
@@ -237,6 +246,18 @@ impl Sim {
             seed: self.seed,
         })
     }
+}
+
+/// Reads the keys of updates.
+fn update_keys(files: &[PathBuf]) -> Result<Vec<PublicKey>> {
+    if files.len() > UPDATE_KEYS_MAX {
+        let message = format!("a meter has at most {UPDATE_KEYS_MAX} keys");
+        return Err(Problem::usage(message, "the one in use, and the next one").into());
+    }
+    let key = |file: &PathBuf| {
+        public_from_pem(&read_key(file)?).with_context(|| format!("the key {}", file.display()))
+    };
+    files.iter().map(key).collect()
 }
 
 /// Tells the user how far the fleet is.
@@ -387,7 +408,7 @@ fn parse_start(text: &str) -> Result<i64> {
 }
 
 /// Reads a length of time; a day has 24 hours.
-fn parse_span(text: &str) -> Result<Duration> {
+pub(super) fn parse_span(text: &str) -> Result<Duration> {
     let span: Span = text.parse().context("no length of time: 36h and 14d are")?;
     let duration = span
         .to_duration(SpanRelativeTo::days_are_24_hours())

@@ -69,7 +69,7 @@ fn text(status: &StatusView) -> String {
         (Some(server), None) => server.clone(),
         _ => "none (`ofmon login`)".to_owned(),
     };
-    [
+    let mut lines = vec![
         format!("ofmon             {}", status.version),
         format!("data              {}", status.data_dir),
         format!("time zone         {}", status.time_zone),
@@ -81,6 +81,18 @@ fn text(status: &StatusView) -> String {
             "store             {:.1} MB{per_reading}",
             store.store_bytes as f64 / 1e6
         ),
-    ]
-    .join("\n")
+    ];
+    if store.lost > 0 {
+        let lost = store.lost;
+        lines.push(format!(
+            "lost on meters    {lost} readings, before anyone collected them"
+        ));
+    }
+    if store.clock_conflicts > 0 {
+        let conflicts = store.clock_conflicts;
+        lines.push(format!(
+            "clocks            {conflicts} events contradict the time that others told"
+        ));
+    }
+    lines.join("\n")
 }

@@ -43,6 +43,8 @@ pub(crate) struct SyncedView {
     readings_verified: u64,
     readings_resent: u64,
     readings_left: u64,
+    /// Whether the meter has to be visited, because its device on the server has another token by now.
+    token_waits: bool,
     error: Option<ErrorBody>,
     #[serde(skip)]
     kind: Option<Kind>,
@@ -59,6 +61,7 @@ impl SyncedView {
             readings_verified: report.readings_verified,
             readings_resent: report.readings_resent,
             readings_left: report.readings_left,
+            token_waits: report.token_waits,
             kind: ending
                 .as_ref()
                 .map(|ending| ending.kind)
@@ -121,10 +124,16 @@ fn text(views: &[SyncedView]) -> String {
         Column::Text("result"),
     ];
     let row = |view: &SyncedView| {
+        let complete = match view.token_waits {
+            true => {
+                "complete; its token was changed: the next `ofmon collect` gives it to the meter"
+            }
+            false => "complete",
+        };
         let result = view
             .error
             .as_ref()
-            .map_or("complete", |error| error.message.as_str());
+            .map_or(complete, |error| error.message.as_str());
         vec![
             view.device.to_string(),
             view.readings_sent.to_string(),

@@ -18,6 +18,7 @@ use crate::{
     views::{
         device::DeviceView,
         energy::{EnergyView, Step},
+        event::EventView,
         power::PowerView,
         reading::LatestView,
     },
@@ -53,6 +54,19 @@ pub(super) async fn latest(
     latest
         .map(Json)
         .ok_or_else(|| ApiError::not_found(format!("there is no reading of meter {id} yet")))
+}
+
+/// Answers with what happened to a meter, oldest first.
+pub(super) async fn events(
+    State(app): State<App>,
+    id: IdPath,
+) -> Result<Json<Vec<EventView>>, ApiError> {
+    let id = device_id(id)?;
+    Ok(Json(
+        app.engine
+            .read(move |store| queries::events(store, id))
+            .await?,
+    ))
 }
 
 /// Which power is wanted.

@@ -78,6 +78,16 @@ impl ApiError {
         )
     }
 
+    /// Says that a body is not what it should be, and quotes nothing of it.
+    pub(super) fn unreadable(status: StatusCode) -> Self {
+        Self::with_status(
+            status,
+            Kind::Usage,
+            "the body is not what this path takes",
+            "",
+        )
+    }
+
     /// Says that what was named does not exist.
     pub(super) fn not_found(message: impl Into<String>) -> Self {
         Self::with_status(StatusCode::NOT_FOUND, Kind::NotFound, message, "")

@@ -5,6 +5,7 @@
 //! | [`status`] | who answers, in which zone, from which data |
 //! | [`devices`] | meters, their power and energy |
 //! | [`nearby`] | which meters are in range |
+//! | [`setups`] | setting a meter up |
 //! | [`collections`] | collecting, and how far it is |
 //! | [`page`] | the embedded web page |
 //! | [`guard`] | what keeps other sites out, on every request |
@@ -19,6 +20,7 @@ mod guard;
 mod jobs;
 mod nearby;
 mod page;
+mod setups;
 mod status;
 
 use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
@@ -115,10 +117,12 @@ fn router(app: App, listen: SocketAddr) -> Router {
         .route("/status", routing::get(status::status))
         .route("/devices", routing::get(devices::list))
         .route("/devices/{id}", routing::get(devices::one))
+        .route("/devices/{id}/events", routing::get(devices::events))
         .route("/devices/{id}/latest", routing::get(devices::latest))
         .route("/devices/{id}/power", routing::get(devices::power))
         .route("/devices/{id}/energy", routing::get(devices::energy))
         .route("/nearby", routing::get(nearby::list))
+        .route("/setup", routing::post(setups::set_up))
         .route("/collect", routing::post(collections::begin))
         .route("/jobs/{id}", routing::get(collections::job))
         .method_not_allowed_fallback(async || ApiError::no_such_method().into_response())

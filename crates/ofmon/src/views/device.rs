@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::{
     engine::Visit,
     exit::{Ending, ErrorBody},
+    views::firmware::FirmwareView,
 };
 
 /// A meter, as far as it was set up or collected.
@@ -35,6 +36,10 @@ pub(crate) struct DeviceView {
     pub(crate) energy_export_wh: Option<f64>,
     /// Numbers that came twice with different content; zero for a healthy meter.
     pub(crate) conflicts: u64,
+    /// Readings that the meter overwrote before anyone collected them.
+    pub(crate) lost: u64,
+    /// Visits whose clock contradicts that of the others, and restarts that visits contradict; zero where all clocks are right.
+    pub(crate) clock_conflicts: usize,
 }
 
 /// A meter in range.
@@ -71,6 +76,13 @@ pub(crate) struct CollectedView {
     pub(crate) next_seq: u64,
     /// Bytes of the meter's flash in use; null where it did not say.
     pub(crate) flash_used_bytes: Option<u32>,
+    /// What was seen of its firmware; null where it does not tell.
+    pub(crate) firmware: Option<FirmwareView>,
+    /// By how much the times that this visit and earlier ones told contradict each other; null where they do not, or did
+    /// before.
+    pub(crate) clock_conflict_ms: Option<u64>,
+    /// Whether the meter got another access token.
+    pub(crate) token_changed: bool,
     /// How long it took.
     pub(crate) seconds: f64,
     /// Why it was not collected to the end; null where it was.
@@ -88,6 +100,9 @@ impl CollectedView {
             bytes: visit.collected.bytes,
             next_seq: visit.collected.cursor.0,
             flash_used_bytes: visit.collected.flash_used_bytes,
+            firmware: visit.collected.firmware.as_ref().map(FirmwareView::of),
+            clock_conflict_ms: visit.collected.clock_conflict_ms,
+            token_changed: visit.token_changed,
             seconds: visit.seconds,
             error: visit
                 .ended

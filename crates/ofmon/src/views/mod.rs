@@ -6,6 +6,9 @@
 
 pub(crate) mod device;
 pub(crate) mod energy;
+pub(crate) mod event;
+pub(crate) mod firmware;
 pub(crate) mod power;
 pub(crate) mod reading;
 pub(crate) mod row;
+pub(crate) mod set_up;

@@ -2,7 +2,7 @@
 
 use crate::program::{Place, files};
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 19] = [
     "demo",
     "sim",
     "scan",
@@ -12,8 +12,12 @@ const COMMANDS: [&str; 15] = [
     "status",
     "devices",
     "readings",
+    "events",
     "export",
+    "import",
+    "firmware",
     "flash",
+    "token",
     "login",
     "logout",
     "sync",

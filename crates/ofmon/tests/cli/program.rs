@@ -83,7 +83,12 @@ impl Place {
             .env("TZ", "UTC")
             .env("OFMON_DATA", self.data())
             .env("OFMON_SIM", self.path("air"));
-        for variable in ["RUST_LOG", "OFMON_PASSWORD"] {
+        for variable in [
+            "RUST_LOG",
+            "OFMON_PASSWORD",
+            "OFMON_AP_PASSWORD",
+            "OFMON_CODE",
+        ] {
             command.env_remove(variable);
         }
         command

@@ -1,6 +1,6 @@
-//! The whole way: simulated meters, set-up, collection, page, server.
+//! The whole way: simulated meters, collection, page, server.
 
-use std::{fs, path::Path, thread, time::Duration};
+use std::{fs, thread, time::Duration};
 
 use serde_json::Value;
 use thingsboard_double::{Double, Options};
@@ -8,9 +8,9 @@ use thingsboard_double::{Double, Options};
 use crate::program::{Place, Running, get, request};
 
 /// Readings of an hour of history.
-const READINGS: u64 = 360;
+pub(crate) const READINGS: u64 = 360;
 
-fn meters(place: &Place, count: &str) -> Running {
+pub(crate) fn meters(place: &Place, count: &str) -> Running {
     let air = place.path("air");
     let state = air.to_str().unwrap();
     let arguments = [
@@ -25,23 +25,6 @@ fn meters(place: &Place, count: &str) -> Running {
         "--fast-history",
     ];
     place.start(&arguments)
-}
-
-/// Returns everything that must never be printed: the passwords of the air and the secrets of the data directory.
-fn secrets(place: &Place) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut collect = |value: &Value| found.extend(value.as_str().map(ToOwned::to_owned));
-    let air: Value =
-        serde_json::from_str(&fs::read_to_string(place.path("air/meters.json")).unwrap()).unwrap();
-    air.as_array()
-        .unwrap()
-        .iter()
-        .for_each(|meter| collect(&meter["password"]));
-    if let Ok(text) = fs::read_to_string(place.data().join("secrets.json")) {
-        let kept: Value = serde_json::from_str(&text).unwrap();
-        kept.as_object().unwrap().values().for_each(collect);
-    }
-    found
 }
 
 #[test]
@@ -83,143 +66,6 @@ fn three_phases_are_measured_and_exported_each() {
     place.run(&other).assert_failed(1, "failed");
     let none = ["sim", "--json", "--channels", "4", "--state", "new"];
     place.run(&none).assert_failed(2, "usage");
-}
-
-#[test]
-fn meters_are_found_set_up_and_collected() {
-    let place = Place::new();
-    let air = meters(&place, "2");
-    assert_eq!(air.document["meters"].as_array().unwrap().len(), 2);
-    assert_eq!(air.document["fast_history"], true);
-    let id = air.document["meters"][0]["id"].as_str().unwrap().to_owned();
-
-    let new = place.run(&["scan", "--json"]).done().json();
-    assert_eq!(
-        (&new[0]["id"], &new[0]["known"], &new[0]["set_up"]),
-        (&id.as_str().into(), &false.into(), &false.into())
-    );
-    place
-        .run(&["collect", "--json"])
-        .assert_failed(3, "unreachable");
-    place
-        .run(&["setup", "--local", "nobody", "--json"])
-        .assert_failed(3, "unreachable");
-    place
-        .run(&["setup", &id, "--json"])
-        .assert_failed(2, "usage");
-
-    let one = place
-        .run(&["setup", "--local", &id, "--name", "Cellar", "--json"])
-        .done()
-        .json();
-    assert_eq!(
-        (&one[0]["name"], &one[0]["result"]),
-        (&"Cellar".into(), &"set_up".into())
-    );
-    let all = place
-        .run(&["setup", "--local", "--all", "--json"])
-        .done()
-        .json();
-    assert_eq!(
-        (&all[0]["result"], &all[0]["name"]),
-        (&"already_ours".into(), &"Cellar".into())
-    );
-    assert_eq!(all[1]["result"], "set_up");
-
-    let came = place.run(&["collect", "cellar", "--json"]).done().json();
-    assert_eq!(came.as_array().unwrap().len(), 1);
-    assert!(came[0]["readings"].as_u64().unwrap() >= READINGS, "{came}");
-    assert!(
-        came[0]["flash_used_bytes"].as_u64().unwrap() > 0 && came[0]["error"].is_null(),
-        "{came}"
-    );
-    let again = place.run(&["collect", "--json"]).done().json();
-    assert!(
-        again[0]["readings"].as_u64().unwrap() < 60,
-        "collected twice: {again}"
-    );
-    assert!(
-        again[1]["readings"].as_u64().unwrap() >= READINGS,
-        "{again}"
-    );
-    let known = place.run(&["scan", "--json"]).done().json();
-    assert_eq!(
-        (&known[0]["known"], &known[0]["name"]),
-        (&true.into(), &"Cellar".into())
-    );
-
-    others_leave_them_alone(&place.path("air"), &id);
-    assert_eq!(air.interrupt().0, 0);
-
-    let gone = place.run(&["collect", "--json"]);
-    assert_eq!(
-        (gone.code, &gone.json()[0]["error"]["code"]),
-        (3, &"unreachable".into()),
-        "{gone:?}"
-    );
-    assert!(
-        gone.json()[0]["error"]["hint"]
-            .as_str()
-            .unwrap()
-            .contains("in range")
-    );
-}
-
-/// Another collector finds the meters taken, leaves them alone, and says so where it was told to take one.
-fn others_leave_them_alone(air: &Path, id: &str) {
-    let other = Place::new();
-    let state = air.to_str().unwrap();
-    let left = other
-        .run(&["setup", "--local", "--all", "--sim", state, "--json"])
-        .done()
-        .json();
-    assert_eq!(
-        (&left[0]["result"], &left[1]["result"]),
-        (&"not_ours".into(), &"not_ours".into())
-    );
-    let refused = other.run(&["setup", "--local", id, "--sim", state, "--json"]);
-    assert_eq!(
-        (refused.code, &refused.json()[0]["error"]["code"]),
-        (4, &"refused".into())
-    );
-}
-
-#[test]
-fn no_output_holds_a_secret() {
-    let place = Place::new();
-    let air = meters(&place, "1");
-    let mut said = air.document.to_string();
-    let data = place.data();
-    for command in [
-        &["setup", "--local", "--all"][..],
-        &["collect"],
-        &["scan"],
-        &["devices"],
-        &["status"],
-        &["readings", "OFMON-020F6D000000"],
-        &["export"],
-        &["sync"],
-        &["collect", "--json"],
-    ] {
-        let ended = place.run(&[command, &["--log", "trace"]].concat());
-        said.push_str(&ended.printed);
-        said.push_str(&ended.said);
-    }
-    let secrets = secrets(&place);
-    assert!(
-        secrets.len() >= 2 && secrets.iter().all(|secret| secret.len() >= 16),
-        "{}",
-        secrets.len()
-    );
-    for secret in secrets {
-        assert!(!said.contains(&secret), "a secret was printed");
-    }
-    assert_eq!(mode(&data.join("secrets.json")), 0o600);
-}
-
-fn mode(file: &Path) -> u32 {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::metadata(file).unwrap().permissions().mode() & 0o777
 }
 
 #[test]

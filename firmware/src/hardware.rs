@@ -1,6 +1,9 @@
 //! What `device` asks of a chip.
 
-use core::cell::{Cell, RefCell};
+use core::{
+    cell::{Cell, RefCell},
+    net::SocketAddrV4,
+};
 
 use device::{Board, Marks};
 use embassy_sync::{blocking_mutex::raw::NoopRawMutex, signal::Signal};
@@ -8,7 +11,8 @@ use embassy_time::Timer;
 
 use crate::{
     flash::{Chip, Region},
-    stack, uptime_us,
+    network::ADDRESS,
+    stack, uptime_us, web,
 };
 
 /// Time that an answer has to go out before a restart.
@@ -59,6 +63,10 @@ impl Board for Hardware {
 
     fn delay(&self, milliseconds: u64) -> impl Future<Output = ()> {
         Timer::after_millis(milliseconds)
+    }
+
+    fn address(&self) -> SocketAddrV4 {
+        SocketAddrV4::new(ADDRESS, web::PORT)
     }
 
     fn restart(&self) {

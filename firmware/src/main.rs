@@ -12,6 +12,7 @@
 //! | [`slots`] | starts of the firmware slots, the trial of the running one |
 //! | [`panel`], [`without_store`] | light and button; what is left to do without a store |
 //! | [`crash`], [`watchdog`], [`stack`] | what ends a fault, and what it leaves |
+//! | [`continuation`] | how long a restart took |
 //! | [`fault`] | what images for tests do wrong |
 //!
 //! A start goes in the order of [`main`]: first what guards against a start that fails, then sampling, then everything that
@@ -24,6 +25,7 @@ extern crate alloc;
 #[cfg(feature = "wifi")]
 mod access_point;
 mod board;
+mod continuation;
 mod crash;
 mod dhcp;
 mod dns;
@@ -52,6 +54,7 @@ use core::{cell::RefCell, sync::atomic::Ordering};
 use device::{
     Facts, Meter,
     access_point::{Password, ssid},
+    continuation::Continued,
     flash_map,
     indicator::Condition,
     slots::Slots,
@@ -62,7 +65,7 @@ use esp_println::println;
 use esp_rtos::embassy::Executor;
 use flash_store::FlashStore;
 use portable_atomic::AtomicU64;
-use protocol::event::ResetReason;
+use protocol::{event::ResetReason, firmware::PublicKey};
 use static_cell::StaticCell;
 
 use board::{Board, channel_config};
@@ -83,6 +86,8 @@ const HEAP_RECLAIMED_BYTES: usize = 64 * 1024;
 const HEAP_BYTES: usize = 64 * 1024;
 /// The main thread is above the one that starts the radio.
 const MAIN_PRIORITY: usize = 1;
+/// The keys that sign updates for it; see `build.rs`.
+const UPDATE_KEYS: &[PublicKey] = include!(concat!(env!("OUT_DIR"), "/update_keys.in"));
 /// When this was built, in ms since 1970.
 const BUILT_UTC_MS: i64 = {
     let (digits, mut seconds, mut at) = (env!("OFMON_BUILT_UTC_S").as_bytes(), 0, 0);
@@ -122,6 +127,7 @@ fn main() -> ! {
         println!("panic at {} ms: {}", crash.uptime_ms(), crash.text());
     }
     let reason = crash.map_or_else(reset_reason, |crash| crash.reason());
+    let continued = continuation::take(reason);
 
     static CHIP: StaticCell<RefCell<Chip>> = StaticCell::new();
     let chip = CHIP.init(RefCell::new(Chip::new(peripherals.FLASH)));
@@ -146,7 +152,7 @@ fn main() -> ! {
     esp_rtos::start(timers.timer0, peripherals.FROM_CPU_INTR0);
     esp_rtos::CurrentThreadHandle::get().set_priority(MAIN_PRIORITY);
     let region = Region::new(chip, flash_map::STORE, flash_map::STORE_BYTES);
-    let meter = started(region, reason, sampler, random);
+    let meter = started(region, (reason, continued), sampler, random);
 
     static EXECUTOR: StaticCell<Executor> = StaticCell::new();
     let executor = EXECUTOR.init_with(Executor::new);
@@ -186,13 +192,13 @@ fn main() -> ! {
 #[inline(never)]
 fn started(
     region: Region,
-    reason: ResetReason,
+    start: (ResetReason, Option<Continued>),
     sampler: &Sampler,
     random: &Random,
 ) -> Result<(SharedMeter, Option<Password>), &'static str> {
     let store = store::mounted(region, random)?;
     let password = store.password().copied();
-    Ok((begun(store, facts(reason, sampler, random))?, password))
+    Ok((begun(store, facts(start, sampler, random))?, password))
 }
 
 #[inline(never)]
@@ -264,15 +270,22 @@ fn credentials(meter: &Meter<Region>, password: Option<Password>, random: &Rando
     }
     Credentials { ssid, password }
 }
-fn facts(reset_reason: ResetReason, sampler: &Sampler, random: &Random) -> Facts {
+fn facts(
+    (reset_reason, continued): (ResetReason, Option<Continued>),
+    sampler: &Sampler,
+    random: &Random,
+) -> Facts {
     Facts {
         reset_reason,
+        continued,
         firmware: env!("CARGO_PKG_VERSION").try_into().unwrap_or_default(),
         chip: board::CHIP.try_into().unwrap_or_default(),
+        update_keys: UPDATE_KEYS.iter().copied().collect(),
         nonce_secret: random.bytes(),
         channels: (0..CHANNELS)
             .map(|channel| channel_config(sampler, channel))
             .collect(),
+        ct_ratio: board::CT_RATIO,
         built_utc_ms: BUILT_UTC_MS,
     }
 }

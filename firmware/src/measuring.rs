@@ -5,7 +5,9 @@ use core::cell::RefCell;
 use device::Meter;
 use embassy_time::{Duration, Ticker};
 
-use crate::{flash::Region, hardware::Hardware, sampling::Sampler, uptime_us, watchdog};
+use crate::{
+    continuation::Keeper, flash::Region, hardware::Hardware, sampling::Sampler, uptime_us, watchdog,
+};
 
 /// The meter; borrowed between two awaits only.
 pub type SharedMeter = &'static RefCell<Meter<Region>>;
@@ -50,6 +52,7 @@ pub async fn measure(
         reading_us: now_us,
         next: meter.borrow().next(),
     };
+    let mut keeper = Keeper::new(meter.borrow().boot());
     watchdog::watch_measuring();
     let mut rounds = Ticker::every(Duration::from_millis(ROUND_MS));
     loop {
@@ -61,6 +64,7 @@ pub async fn measure(
             watchdog::feed();
         }
         hardware.sampled(sampler.lost());
+        keeper.keep();
         rounds.next().await;
     }
 }

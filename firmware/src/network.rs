@@ -27,6 +27,7 @@ pub async fn start(
     hardware: &'static Hardware,
 ) {
     static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
+    static CROWD: StaticCell<http::Crowd> = StaticCell::new();
     let link = radio::link().await;
     let config = Config::ipv4_static(StaticConfigV4 {
         address: Ipv4Cidr::new(ADDRESS, PREFIX_BITS),
@@ -38,10 +39,11 @@ pub async fn start(
     launch(spawner, run(runner));
     launch(spawner, dhcp::serve(stack));
     launch(spawner, dns::serve(stack));
+    let crowd = &*CROWD.init(http::Crowd::new());
     for connection in 0..http::CONNECTIONS {
         launch(
             spawner,
-            web::serve(connection, stack, meter, slots, hardware),
+            web::serve(connection, stack, meter, slots, hardware, crowd),
         );
     }
     hardware.access_point_is_up();

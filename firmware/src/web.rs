@@ -1,16 +1,21 @@
 //! HTTP on port 80: the device API on as many connections as a meter serves side by side.
 
 use device::http;
-use embassy_net::Stack;
+use embassy_net::{Stack, tcp::TcpSocket};
+use embassy_time::Duration;
 use static_cell::ConstStaticCell;
 
 use crate::{hardware::Hardware, measuring::SharedMeter, slots::SharedSlots};
 
-const PORT: u16 = 80;
+/// Where HTTP answers.
+pub const PORT: u16 = 80;
 /// An update comes in portions of this.
 const RECEIVED_BYTES: usize = 2 * 1460;
 /// Two segments, so that one can be on its way while the other is made.
 const SENT_BYTES: usize = 2 * 1460;
+/// A station that went away is asked whether it is there, and given up where it does not say so.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+const GONE_AFTER: Duration = Duration::from_secs(45);
 
 /// What one connection needs.
 struct Buffers {
@@ -35,18 +40,24 @@ pub async fn serve(
     meter: SharedMeter,
     slots: SharedSlots,
     hardware: &'static Hardware,
+    crowd: &'static http::Crowd,
 ) {
     let Some(buffers) = BUFFERS.get(connection).and_then(ConstStaticCell::try_take) else {
         return;
     };
-    let router = http::router(meter, slots, hardware);
-    picoserve::Server::new(&router, &http::CONFIG, &mut buffers.http)
-        .listen_and_serve(
-            connection,
-            stack,
-            PORT,
-            &mut buffers.received,
-            &mut buffers.sent,
-        )
-        .await;
+    let api = http::Api {
+        meter,
+        slots,
+        board: hardware,
+        crowd,
+    };
+    loop {
+        let mut socket = TcpSocket::new(stack, &mut buffers.received, &mut buffers.sent);
+        if socket.accept(PORT).await.is_err() {
+            continue;
+        }
+        socket.set_keep_alive(Some(KEEP_ALIVE));
+        socket.set_timeout(Some(GONE_AFTER));
+        api.serve(socket, &mut buffers.http).await;
+    }
 }

@@ -5,7 +5,7 @@ use esp_hal::{
     analog::adc::{Adc, AdcConfig, Attenuation},
     efuse,
     gpio::{Input, InputConfig, Level, Output, OutputConfig, Pull},
-    peripherals::{ADC1, DMA, DMA_CH0, GPIO0, GPIO1, GPIO9, GPIO10, PCR},
+    peripherals::{ADC1, DMA, DMA_CH0, GPIO0, GPIO1, GPIO9, GPIO10, PCR, RTC_TIMER},
 };
 
 use super::Board;
@@ -130,4 +130,24 @@ pub fn image_address() -> u32 {
         CONTENT.read_volatile()
     };
     (entry & 0xff) << 16
+}
+
+/// Returns the ticks of the slow clock since power came; every other reset lets them go on.
+///
+/// Called from one task only: reading takes two steps.
+pub fn slow_ticks() -> u64 {
+    RTC_TIMER::regs()
+        .update()
+        .write(|w| w.main_timer_update().set_bit());
+    let high = RTC_TIMER::regs()
+        .main_buf0_high()
+        .read()
+        .main_timer_buf0_high()
+        .bits();
+    let low = RTC_TIMER::regs()
+        .main_buf0_low()
+        .read()
+        .main_timer_buf0_low()
+        .bits();
+    u64::from(high) << 32 | u64::from(low)
 }

@@ -4,7 +4,7 @@ use esp_hal::{
     Blocking,
     analog::adc::{Adc, AdcCalCurve, AdcConfig, AdcPin, Attenuation},
     gpio::{Input, InputConfig, Level, Output, OutputConfig, Pull},
-    peripherals::{ADC1, GPIO0, GPIO1, GPIO2, GPIO21, TIMG1},
+    peripherals::{ADC1, GPIO0, GPIO1, GPIO2, GPIO21, RTC_TIMER, TIMG1},
     timer::timg::{Timer, TimerGroup},
 };
 
@@ -87,4 +87,28 @@ pub fn image_address() -> u32 {
     // SAFETY: the table is there on this chip, and reading it changes nothing.
     let entry = unsafe { ENTRY.read_volatile() };
     (entry & 0xff) << 16
+}
+
+/// Returns the ticks of the slow clock since power came; every other reset lets them go on.
+///
+/// Called from one task only: reading takes two steps.
+pub fn slow_ticks() -> u64 {
+    // Held for a period of the slow clock, or an older value is read.
+    for _ in 0..10 {
+        RTC_TIMER::regs()
+            .time_update()
+            .write(|w| w.time_update().set_bit());
+        esp_hal::rom::ets_delay_us(1);
+    }
+    let high = RTC_TIMER::regs()
+        .time_high0()
+        .read()
+        .timer_value0_high()
+        .bits();
+    let low = RTC_TIMER::regs()
+        .time_low0()
+        .read()
+        .timer_value0_low()
+        .bits();
+    u64::from(high) << 32 | u64::from(low)
 }

@@ -25,7 +25,7 @@ pub use esp32c3::*;
 pub use esp32c6::*;
 #[cfg(feature = "esp32s3")]
 pub use esp32s3::*;
-pub use scale::channel_config;
+pub use scale::{CT_RATIO, channel_config};
 
 /// What a meter's pins are used for, once each is taken.
 pub struct Board {

@@ -6,7 +6,9 @@ use crate::sampling::{Sampler, curve::CODES_PER_MV};
 
 /// Mains voltage in µV for each mV at the pin: the divider gives 0.53 V for 230 V.
 const MAINS_UV_PER_MV: u64 = 434_000;
-/// Mains current in µA for each mV at the pin: 2,000 turns over a burden of 16 Ω.
+/// Turns ratio of the current transformers: 100 A to 50 mA.
+pub const CT_RATIO: u32 = 2_000;
+/// Mains current in µA for each mV at the pin: that many turns over a burden of 16 Ω.
 const MAINS_UA_PER_MV: u64 = 125_000;
 /// The meter has its own; these are only in range.
 const INTERVAL_MS: u32 = 10_000;

@@ -1,11 +1,15 @@
 //! A connection that breaks where it is told.
 //!
 //! A [`Cutter`] listens in front of a meter and passes everything through, but closes each connection hard when as many
-//! bytes of answers as it was told have gone by.
+//! bytes of answers, or of requests, as it was told have gone by.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::VecDeque,
+    future::pending,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use anyhow::Result;
@@ -24,6 +28,15 @@ pub struct Cutter {
     pub url: String,
     remaining: Arc<AtomicU64>,
     cuts: Arc<AtomicU64>,
+    requests: Arc<Mutex<Requests>>,
+}
+
+/// What passes towards the meter.
+#[derive(Debug, Default)]
+struct Requests {
+    /// Bytes that may pass before each cut to come.
+    allowed: VecDeque<u64>,
+    passed: u64,
 }
 
 impl Cutter {
@@ -37,6 +50,7 @@ impl Cutter {
             url: format!("http://{}", listener.local_addr()?),
             remaining: Arc::new(AtomicU64::new(NEVER)),
             cuts: Arc::default(),
+            requests: Arc::default(),
         };
         let own = cutter.clone();
         tokio::spawn(async move {
@@ -64,24 +78,65 @@ impl Cutter {
         self.cuts.load(Ordering::SeqCst)
     }
 
+    /// Cuts the connection that carries the byte after so many of requests, and again after so many more, and so on.
+    pub fn cut_requests_after(&self, bytes: impl IntoIterator<Item = u64>) {
+        self.requests().allowed.extend(bytes);
+    }
+
+    /// Returns how many bytes of requests passed.
+    #[must_use]
+    pub fn requested(&self) -> u64 {
+        self.requests().passed
+    }
+
+    fn requests(&self) -> std::sync::MutexGuard<'_, Requests> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes up to `count` bytes from what may pass towards the meter; counts a cut when it is less.
+    fn take_request(&self, count: u64) -> u64 {
+        let mut requests = self.requests();
+        let allowed = requests.allowed.front().copied().unwrap_or(NEVER);
+        let taken = allowed.min(count);
+        requests.passed += taken;
+        if taken < count {
+            requests.allowed.pop_front();
+            self.cuts.fetch_add(1, Ordering::SeqCst);
+        } else if let Some(allowed) = requests.allowed.front_mut() {
+            *allowed -= count;
+        }
+        taken
+    }
+
     async fn pass(self, near: TcpStream, far: TcpStream) {
         let (mut near_read, mut near_write) = near.into_split();
         let (mut far_read, mut far_write) = far.into_split();
-        let requests =
-            tokio::spawn(async move { tokio::io::copy(&mut near_read, &mut far_write).await });
-        let mut buffer = [0; 4096];
-        while let Ok(count @ 1..) = far_read.read(&mut buffer).await {
-            let allowed = self.take(count as u64);
-            if near_write
-                .write_all(&buffer[..allowed as usize])
-                .await
-                .is_err()
-                || allowed < count as u64
-            {
-                break;
+        let requests = async {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = near_read.read(&mut buffer).await {
+                let allowed = self.take_request(count as u64) as usize;
+                let written = far_write.write_all(&buffer[..allowed]).await;
+                if written.is_err() || allowed < count {
+                    return;
+                }
             }
+            // An answer may still come.
+            pending::<()>().await;
+        };
+        let answers = async {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = far_read.read(&mut buffer).await {
+                let allowed = self.take(count as u64) as usize;
+                let written = near_write.write_all(&buffer[..allowed]).await;
+                if written.is_err() || allowed < count {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = requests => {}
+            () = answers => {}
         }
-        requests.abort();
     }
 
     /// Takes up to `count` bytes from what may still pass; counts a cut when it is less.

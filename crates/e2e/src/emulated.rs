@@ -4,7 +4,11 @@ use std::{
     env,
     net::TcpListener,
     path::{Path, PathBuf},
-    sync::mpsc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -41,10 +45,17 @@ pub struct Emulated {
 pub struct Served {
     /// Where the meter answers.
     pub url: String,
+    now_us: Arc<AtomicU64>,
     ask: mpsc::Sender<(Duration, mpsc::Sender<()>)>,
 }
 
 impl Served {
+    /// Returns the virtual time, at most a step ago.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        Duration::from_micros(self.now_us.load(Ordering::Relaxed))
+    }
+
     /// Lets virtual time pass as fast as it goes.
     ///
     /// # Errors
@@ -210,8 +221,10 @@ impl Emulated {
     pub fn serve<R: Send>(&mut self, job: impl FnOnce(Served) -> Result<R> + Send) -> Result<R> {
         let step = Duration::from_millis(STEP_MS);
         let (ask, asked) = mpsc::channel();
+        let now_us = Arc::new(AtomicU64::new(self.now().as_micros() as u64));
         let served = Served {
             url: self.url.clone(),
+            now_us: now_us.clone(),
             ask,
         };
         thread::scope(|scope| {
@@ -225,6 +238,7 @@ impl Emulated {
                     due = Instant::now();
                 }
                 self.go_on(step)?;
+                now_us.store(self.now().as_micros() as u64, Ordering::Relaxed);
                 due += step;
                 match due.checked_duration_since(Instant::now()) {
                     Some(early) => thread::sleep(early),

@@ -12,6 +12,7 @@
 //! | [`meters`] | a running `ofmon sim` |
 //! | [`emulated`] | a meter whose image runs in the emulator, in this process |
 //! | [`simulated`] | a simulated meter in this process |
+//! | [`time`] | the time line on random true histories |
 //! | [`conformance`] | whether a meter answers the device API as every meter does |
 //! | [`truth`] | what the flash of a meter and a load profile say |
 //! | [`exported`] | what `ofmon export` says |
@@ -22,6 +23,7 @@
 pub mod accuracy;
 pub mod conformance;
 pub mod cutter;
+pub mod device;
 pub mod emulated;
 pub mod exported;
 pub mod flash;
@@ -30,6 +32,7 @@ pub mod program;
 pub mod report;
 pub mod scenario;
 pub mod simulated;
+pub mod time;
 pub mod truth;
 
 mod firmware;

@@ -17,13 +17,13 @@ use crate::accuracy::{
     unit::Model,
 };
 use crate::scenario::{self, Difference, cuts, kills, replay, restarts, throughput};
-use crate::{firmware, flash};
+use crate::{device, firmware, flash, time};
 
 /// Names the program that measures on the chip, as `./x` builds it.
 const GUEST: &str = "OFMON_METERING_GUEST";
 
 /// Sections that can be measured.
-pub const SECTIONS: &[&str] = &["main", "metering", "flash", "firmware"];
+pub const SECTIONS: &[&str] = &["main", "metering", "flash", "firmware", "device", "time"];
 
 /// The two days of a real household that `main` replays and `flash` packs; the file is no part of the project.
 pub(crate) const HOUSEHOLD: &str = "../shared/data/household_power_consumption.txt";
@@ -41,6 +41,8 @@ pub async fn measure(section: &str, file: &Path, docs: Option<&Path>) -> Result<
             flash::measure(&mut figures, docs.unwrap_or(&beside))
         }
         "firmware" => firmware::measure(&mut figures),
+        "device" => device::measure(&mut figures).await,
+        "time" => time::measure(&mut figures),
         "metering" => {
             let beside = file.with_file_name("accuracy");
             metering(&mut figures, docs.unwrap_or(&beside))

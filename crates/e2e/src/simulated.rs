@@ -3,6 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use anyhow::{Context, Result};
+use protocol::firmware::PublicKey;
 use sim::{
     fleet::{self, Load, Options, Progress},
     registry::MeterEntry,
@@ -18,6 +19,19 @@ pub async fn with_meter<T>(
     history: Duration,
     work: impl AsyncFnOnce(MeterEntry) -> Result<T>,
 ) -> Result<T> {
+    with_keys(state, history, &[], work).await
+}
+
+/// Does the same with a meter that believes updates which are signed by some keys, and no others.
+///
+/// # Errors
+/// Those of [`with_meter`].
+pub async fn with_keys<T>(
+    state: &Path,
+    history: Duration,
+    keys: &[PublicKey],
+    work: impl AsyncFnOnce(MeterEntry) -> Result<T>,
+) -> Result<T> {
     let options = Options {
         devices: 1,
         channels: 1,
@@ -28,6 +42,7 @@ pub async fn with_meter<T>(
         fast_history: true,
         speed: 0.0,
         simulated_clock: false,
+        update_keys: keys.to_vec(),
         seed: 7,
     };
     let (ready, entries) = oneshot::channel();

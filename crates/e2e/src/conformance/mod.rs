@@ -4,7 +4,7 @@
 //! of its answer. The same list is for a simulated meter and for a chip. It begins with a meter that was never set up, and sets
 //! it up. MACs, nonces and frames are checked with every answer.
 
-mod exchange;
+pub(crate) mod exchange;
 mod shape;
 
 use std::collections::BTreeMap;
@@ -17,6 +17,7 @@ use protocol::{
     },
     block::Block,
     frame::{FrameHeader, HEADER_BYTES, MAC_BYTES},
+    saved::{self, HEADER_BYTES as SAVED_HEADER_BYTES, Part},
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -39,7 +40,7 @@ struct Request {
     #[serde(default)]
     body: String,
     status: u16,
-    /// The shape of its JSON, or `blocks`.
+    /// The shape of its JSON, `blocks` or `saved`.
     answer: Value,
 }
 
@@ -68,6 +69,39 @@ pub struct Difference {
     pub what: String,
 }
 
+/// A request as it was sent, and what came back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Name of the request.
+    pub request: String,
+    /// Method.
+    pub method: String,
+    /// Path with query.
+    pub path: String,
+    /// Body that was sent.
+    pub sent: Vec<u8>,
+    /// Status of the answer.
+    pub status: u16,
+    /// Media type of the answer; empty where it has none.
+    pub media_type: String,
+    /// Body of the answer.
+    pub body: Vec<u8>,
+}
+
+impl Seen {
+    fn new(name: &str, method: &str, path: &str, sent: Vec<u8>, answer: &Answer) -> Self {
+        Self {
+            request: name.to_owned(),
+            method: method.to_owned(),
+            path: path.to_owned(),
+            sent,
+            status: answer.status,
+            media_type: answer.header("Content-Type").unwrap_or_default().to_owned(),
+            body: answer.body.clone(),
+        }
+    }
+}
+
 /// What is known from one request to the next.
 struct Visit<'a> {
     host: &'a str,
@@ -76,6 +110,8 @@ struct Visit<'a> {
     last_nonce: Nonce,
     /// Answers by the name of their request.
     answers: BTreeMap<String, Value>,
+    /// All exchanges so far.
+    seen: Vec<Seen>,
 }
 
 /// Sends all requests to the meter at `http://HOST:PORT`, which must never have been set up; it gets `token`, of 16 to 64
@@ -84,11 +120,16 @@ struct Visit<'a> {
 /// # Errors
 /// When the meter cannot be reached, or does not answer at all.
 pub fn run(url: &str, token: &str) -> Result<Vec<Difference>> {
+    run_seen(url, token).map(|(differences, _)| differences)
+}
+
+/// As [`run`]; returns all exchanges too.
+///
+/// # Errors
+/// Those of [`run`].
+pub fn run_seen(url: &str, token: &str) -> Result<(Vec<Difference>, Vec<Seen>)> {
     let requests: Vec<Request> = serde_json::from_str(REQUESTS).context("the list of requests")?;
-    let host = url
-        .strip_prefix("http://")
-        .unwrap_or(url)
-        .trim_end_matches('/');
+    let host = host(url);
     let info = exchange(host, "GET", "/api/v1/info", &[], b"")?;
     let info: Value = serde_json::from_slice(&info.body).context("info is no JSON")?;
     let device = info["device"].as_str().context("info tells no device")?;
@@ -98,6 +139,7 @@ pub fn run(url: &str, token: &str) -> Result<Vec<Difference>> {
         device: device.parse().context("the device is none")?,
         last_nonce: Nonce([0; 20]),
         answers: BTreeMap::new(),
+        seen: Vec::new(),
     };
     let mut differences = Vec::new();
     for request in &requests {
@@ -107,7 +149,27 @@ pub fn run(url: &str, token: &str) -> Result<Vec<Difference>> {
             what,
         }));
     }
-    Ok(differences)
+    Ok((differences, visit.seen))
+}
+
+/// Sends one request without authentication and without a body.
+///
+/// # Errors
+/// When the meter does not answer.
+pub fn ask(url: &str, method: &str, path: &str) -> Result<Seen> {
+    let answer = exchange(host(url), method, path, &[], b"")?;
+    Ok(Seen::new(
+        &format!("{method} {path}"),
+        method,
+        path,
+        Vec::new(),
+        &answer,
+    ))
+}
+
+fn host(url: &str) -> &str {
+    let host = url.strip_prefix("http://").unwrap_or(url);
+    host.trim_end_matches('/')
 }
 
 /// Returns how many requests the list has.
@@ -128,6 +190,9 @@ impl Visit<'_> {
         }
         let mac = self.authenticate(request, &path, &body, &mut headers)?;
         let answer = exchange(self.host, &request.method, &path, &headers, &body)?;
+        let (name, method) = (&request.name, &request.method);
+        self.seen
+            .push(Seen::new(name, method, &path, body, &answer));
         let mut told = Vec::new();
         if answer.status != request.status {
             let text = String::from_utf8_lossy(&answer.body);
@@ -139,6 +204,10 @@ impl Visit<'_> {
         }
         if request.answer == "blocks" {
             self.check_blocks(&answer, mac, &mut told);
+            return Ok(told);
+        }
+        if request.answer == "saved" {
+            self.check_saved(&answer, &mut told);
             return Ok(told);
         }
         let Ok(found) = serde_json::from_slice(&answer.body) else {
@@ -245,6 +314,54 @@ impl Visit<'_> {
         }
         if !is_whole || !rest.is_empty() {
             told.push("the stream does not end with its last frame".to_owned());
+        }
+    }
+
+    /// A file of this meter that is whole: blocks in order, then events in order.
+    fn check_saved(&self, answer: &Answer, told: &mut Vec<String>) {
+        let name = answer.header("Content-Disposition").unwrap_or_default();
+        if !name.starts_with(&format!("attachment; filename=\"ofmon-{}-", self.device)) {
+            told.push(format!("the file is not named: {name}"));
+        }
+        let Some((head, mut rest)) = answer.body.split_first_chunk::<SAVED_HEADER_BYTES>() else {
+            return told.push("the file has no header".to_owned());
+        };
+        let mut reader = match saved::Reader::new(head, self.key()) {
+            Ok(reader) => reader,
+            Err(error) => return told.push(error.to_string()),
+        };
+        let (mut next, mut next_event) = (0, 0);
+        loop {
+            match reader.take(rest) {
+                Err(error) => return told.push(error.to_string()),
+                Ok(saved::Taken::Needs(_)) => return told.push("the file is cut".to_owned()),
+                Ok(saved::Taken::Ended) => break,
+                Ok(saved::Taken::Part { part, length }) => {
+                    match part {
+                        Part::Block(block) => {
+                            match Block::parse(block).map(|block| block.range()) {
+                                Ok(range) if range.start >= next && next_event == 0 => {
+                                    next = range.end
+                                }
+                                _ => told.push("a block of the file is not in order".to_owned()),
+                            }
+                        }
+                        Part::Events(events) => {
+                            for event in events {
+                                if event.number < next_event {
+                                    told.push("an event of the file is not in order".to_owned());
+                                }
+                                next_event = event.number + 1;
+                            }
+                        }
+                        Part::End => {}
+                    }
+                    rest = &rest[length..];
+                }
+            }
+        }
+        if next_event == 0 || !rest.is_empty() {
+            told.push("the file has no events, or does not end with its last frame".to_owned());
         }
     }
 

@@ -3,14 +3,15 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result};
-use collector::client::Session;
+use collector::client::{Session, UpdateProgress};
 use e2e::emulated::{self, Emulated};
-use emulator::Reset;
+use emulator::{CLOCK_HZ, Reset};
 use object::{Object as _, ObjectSection as _};
 use protocol::{
     Seq,
     event::{ResetReason, What},
 };
+use tokio::sync::Notify;
 
 use super::{IMAGE, fresh, over_api, seconds, set_up};
 
@@ -33,6 +34,55 @@ async fn starts(session: &Session) -> Result<Vec<ResetReason>> {
             What::Started { reason, .. } => Some(reason),
             _ => None,
         }));
+    }
+}
+
+/// Holds what the third boot says of the second against virtual time.
+fn continues(meter: &mut Emulated, printed: &str) {
+    /// From the panic's look at the clock to the reset: printing, and what the serial port takes to send it.
+    const LAST_WORDS_MS: u64 = 100;
+    let ms = |cycles: u64| cycles / (CLOCK_HZ / 1_000);
+    let asked_ms = ms(meter.machine.now());
+    let uptime_ms = meter
+        .serve(|served| {
+            over_api(&served, async |client, _| {
+                Ok(client.info().await?.uptime_ms)
+            })
+        })
+        .unwrap();
+    let answered_ms = ms(meter.machine.now());
+    let (told_ms, uncertainty_ms) = meter
+        .serve(|served| over_api(&served, async |_, session| continued(session).await))
+        .unwrap();
+    let panicked = printed.split("panic at ").nth(1).unwrap();
+    let panic_ms: u64 = panicked.split(' ').next().unwrap().parse().unwrap();
+    let reset_ms = ms(meter.machine.counters().resets[2].0);
+    // The second boot's uptime at the third's begin, at the least and at the most.
+    let least_ms = asked_ms - uptime_ms - reset_ms + panic_ms;
+    let most_ms = answered_ms - uptime_ms - reset_ms + panic_ms + LAST_WORDS_MS;
+    println!("{told_ms} ± {uncertainty_ms} ms, truly {least_ms} to {most_ms} ms");
+    assert!(most_ms - least_ms < 1_000, "too coarse a look");
+    assert!(told_ms + uncertainty_ms >= least_ms && told_ms <= most_ms + uncertainty_ms);
+    assert!(uncertainty_ms < 100);
+}
+
+/// Returns what the log says of how the third boot continues the second.
+async fn continued(session: &Session) -> Result<(u64, u64)> {
+    let mut from = 0;
+    loop {
+        let page = session.events(from).await?;
+        let last = page.events.last().context("the boots are not linked")?;
+        from = last.number + 1;
+        for event in &page.events {
+            if let What::Continued {
+                uptime_ms,
+                uncertainty_ms,
+            } = event.what
+            {
+                anyhow::ensure!(event.boot == 3, "{event:?}");
+                return Ok((uptime_ms, uncertainty_ms.into()));
+            }
+        }
     }
 }
 
@@ -81,6 +131,7 @@ fn failed(pin: u32, reason: ResetReason) -> String {
         ),
         "{resets:?}"
     );
+    continues(&mut meter, &printed);
     let starts = meter
         .serve(|served| over_api(&served, async |_, session| starts(session).await))
         .unwrap();
@@ -159,12 +210,19 @@ fn stack_stays_within_its_budget() {
                     count += 1;
                 }
                 assert!(count > 0);
-                // The whole of a file that is refused at its end, so that there is no restart.
-                let mut file = super::updates::update(IMAGE, "9.9.9")?;
-                if let Some(last) = file.last_mut() {
-                    *last ^= 1;
+                // A signature that is verified, and most of an image; not all, so that there is no restart.
+                let file = super::updates::update(IMAGE, "9.9.9")?;
+                let enough = Notify::new();
+                let mut tell = |progress: UpdateProgress| {
+                    if progress.sent > progress.total / 2 {
+                        enough.notify_one();
+                    }
+                };
+                tokio::select! {
+                    ended = session.update(&file, &mut tell) => anyhow::bail!("{ended:?}"),
+                    () = enough.notified() => {}
                 }
-                assert!(session.update(file).await.is_err());
+                assert!(session.firmware().await?.upload.is_some());
                 starts(session).await?;
                 Ok(())
             })

@@ -21,8 +21,10 @@ fn here(begin: &Begin, begun_us: u64, scale: &ChannelCalibration, until_us: u64)
     let straight = converter::straight();
     let facts = Facts {
         reset_reason: ResetReason::PowerOn,
+        continued: None,
         firmware: "0.1.0".try_into().unwrap(),
         chip: "esp32c3".try_into().unwrap(),
+        update_keys: Default::default(),
         nonce_secret: [0; 32],
         channels: [ChannelConfig {
             calibration: Calibration {
@@ -40,6 +42,7 @@ fn here(begin: &Begin, begun_us: u64, scale: &ChannelCalibration, until_us: u64)
         }]
         .into_iter()
         .collect(),
+        ct_ratio: 2_000,
         built_utc_ms: 0,
     };
     let format = Format {

@@ -79,6 +79,7 @@ async fn set_up(client: &Client) -> Result<()> {
     let setup = Setup {
         token: TOKEN.try_into().ok().context("a token")?,
         name: "Cellar".try_into().ok().context("a name")?,
+        ..Setup::default()
     };
     Ok(client.set_up(&setup).await?)
 }

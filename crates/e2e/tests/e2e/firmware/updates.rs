@@ -2,30 +2,50 @@
 
 use std::{fs, path::Path};
 
-use anyhow::{Context as _, Result};
-use e2e::emulated::{self, Emulated};
-use protocol::{
-    event::What,
-    firmware::{Header, PRODUCT, SIGNATURE_BYTES},
+use anyhow::Result;
+use collector::{
+    WallClock,
+    client::ClientError,
+    collect::collect,
+    firmware,
+    store::{PushOutcome, SharedStore, Store},
 };
-use sha2::{Digest as _, Sha256};
+use device::flash_map::{SLOTS, STORE};
+use e2e::emulated::{self, Emulated};
+use firmware_package::{Package, SecretKey};
+use protocol::event::What;
+use tempfile::TempDir;
 
 use super::{IMAGE, fresh, over_api, seconds, set_up};
 
-/// Makes an update of the application that lies beside a merged image.
-pub(super) fn update(variable: &str, version: &str) -> Result<Vec<u8>> {
+/// Makes an update of the application that lies beside a merged image, signed with the key of the tests.
+pub(super) fn update(variable: &str, version: &str) -> Result<Package> {
     let merged = emulated::image(variable)?;
     let image = fs::read(merged.parent().unwrap_or(Path::new("")).join("app.bin"))?;
-    let header = Header {
-        product: PRODUCT.try_into().ok().context("a product")?,
-        chip: "esp32c3".try_into().ok().context("a chip")?,
-        version: version.parse().ok().context("a version")?,
-        minimum: "0.0.0".parse().ok().context("a version")?,
-        image_bytes: image.len() as u32,
-        image_hash: Sha256::digest(&image).into(),
-        signature: [0; SIGNATURE_BYTES],
-    };
-    Ok([&header.to_bytes()[..], &image].concat())
+    let package = Package::new("esp32c3", version, "0.0.0", &image)?;
+    Ok(package.signed(&key()?))
+}
+
+/// Returns the key whose public half is built into the image; it is no secret.
+fn key() -> Result<SecretKey> {
+    Ok(SecretKey::from_pem(include_str!(
+        "../../../keys/test-only.key"
+    ))?)
+}
+
+/// Visits the meter as a collector does; returns what it saw of the update.
+fn visit(meter: &mut Emulated, store: &SharedStore) -> Option<PushOutcome> {
+    let seen = meter.serve(|served| {
+        over_api(&served, async |_, session| {
+            let (collected, ended) =
+                collect(store, session, &WallClock::default(), &mut |_| {}).await;
+            ended?;
+            Ok(collected.firmware)
+        })
+    });
+    seen.unwrap()
+        .and_then(|firmware| firmware.push)
+        .map(|push| push.outcome)
 }
 
 /// What the meter's log says of firmware.
@@ -43,8 +63,15 @@ fn told(meter: &Emulated) -> Vec<What> {
         .collect()
 }
 
+/// Returns a store of a collector, in a directory of its own.
+fn store() -> (TempDir, SharedStore) {
+    let data = tempfile::tempdir().unwrap();
+    let store = SharedStore::new(Store::open(data.path()).unwrap());
+    (data, store)
+}
+
 /// Runs a fresh meter for a minute and gives it an update.
-fn updated(variable: &str) -> Emulated {
+fn updated(variable: &str, store: &SharedStore) -> Emulated {
     let mut meter = fresh(IMAGE).unwrap();
     meter.run_until_reachable().unwrap();
     let file = update(variable, "9.9.9").unwrap();
@@ -54,12 +81,45 @@ fn updated(variable: &str) -> Emulated {
             served.pass(seconds(60))?;
             // A connection of before has become too old meanwhile.
             over_api(&served, async |_, session| {
-                session.update(file).await?;
+                let clock = WallClock::default();
+                firmware::push(store, session, &file, &clock, &mut |_| {}).await?;
                 Ok(())
             })
         })
         .unwrap();
     meter
+}
+
+#[test]
+#[ignore = "needs the images of `./x test firmware`"]
+fn chip_believes_only_what_is_signed_with_its_key() {
+    let mut meter = fresh(IMAGE).unwrap();
+    meter.run_until_reachable().unwrap();
+    let file = update(IMAGE, "9.9.9").unwrap();
+    let unsigned = Package::new("esp32c3", "9.9.9", "0.0.0", file.image()).unwrap();
+    let forged = unsigned.clone().signed(&SecretKey::generate().unwrap());
+    let refusals = meter
+        .serve(|served| {
+            over_api(&served, async |client, session| {
+                set_up(client).await?;
+                let mut refusals = Vec::new();
+                for wrong in [&unsigned, &forged] {
+                    match session.update(wrong, &mut |_| {}).await {
+                        Err(ClientError::Answered { code, .. }) => refusals.push(code),
+                        other => anyhow::bail!("it was answered with {other:?}"),
+                    }
+                }
+                assert_eq!(session.info().await?.boot, 1);
+                assert_eq!(session.firmware().await?.upload, None);
+                Ok(refusals)
+            })
+        })
+        .unwrap();
+    assert_eq!(refusals, ["unsigned", "wrong_signature"]);
+    assert_eq!(starts(&meter), 1);
+    // The other slot is as it came from the factory.
+    let slot = &meter.machine.flash().bytes()[SLOTS[1] as usize..STORE as usize];
+    assert!(slot.iter().all(|byte| *byte == 0xff));
 }
 
 fn starts(meter: &Emulated) -> usize {
@@ -69,7 +129,8 @@ fn starts(meter: &Emulated) -> usize {
 #[test]
 #[ignore = "needs the images of `./x test firmware`"]
 fn chip_takes_an_update_and_confirms_it() {
-    let mut meter = updated(IMAGE);
+    let (_data, store) = store();
+    let mut meter = updated(IMAGE, &store);
     let before = meter.content().unwrap().readings;
     assert!(before.len() >= 5);
     meter.run(seconds(60)).unwrap();
@@ -77,6 +138,8 @@ fn chip_takes_an_update_and_confirms_it() {
         .serve(|served| over_api(&served, async |_, session| Ok(session.health().await?)))
         .unwrap();
     assert!(health.firmware_confirmed);
+    assert_eq!(visit(&mut meter, &store), Some(PushOutcome::Confirmed));
+    assert_eq!(visit(&mut meter, &store), None);
     let told = told(&meter);
     assert!(
         matches!(
@@ -104,7 +167,8 @@ fn chip_takes_an_update_and_confirms_it() {
 
 /// Gives the meter an image that does not work; it must be back with the old one, and its readings, within the time.
 fn comes_back_from(variable: &str, seconds_max: u64) {
-    let mut meter = updated(variable);
+    let (_data, store) = store();
+    let mut meter = updated(variable, &store);
     let before = meter.content().unwrap().readings;
     let starts_before = starts(&meter);
     meter.forget_console();
@@ -132,6 +196,7 @@ fn comes_back_from(variable: &str, seconds_max: u64) {
     );
     assert_eq!(after.lost, 0);
     assert!(after.readings.len() > before.len());
+    assert_eq!(visit(&mut meter, &store), Some(PushOutcome::Left));
 }
 
 #[test]

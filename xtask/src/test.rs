@@ -94,7 +94,7 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
             Stage::Doc => document(project),
             Stage::Fuzz => fuzz::smoke(
                 project,
-                Duration::from_secs(if arguments.quick { 2 } else { 8 }),
+                Duration::from_secs(if arguments.quick { 2 } else { 30 }),
             ),
             Stage::Littlefs => littlefs::compare(project),
             Stage::Thingsboard => double::check_with_python_client(project),

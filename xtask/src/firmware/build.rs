@@ -15,12 +15,17 @@ use crate::{command, targets};
 /// The features of the program that is shipped, beside the chip's.
 pub(super) const SHIPPED: &[&str] = &["wifi"];
 
+/// Tells `firmware/build.rs` the keys.
+const KEYS: &str = "OFMON_UPDATE_KEYS";
+
 /// One way to build the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Build {
     pub(super) chip: Chip,
     /// Features of the crate beside the chip's.
     features: Vec<String>,
+    /// Public keys that it believes updates of, in hexadecimal.
+    keys: Vec<String>,
 }
 
 /// A program that was built.
@@ -38,7 +43,16 @@ impl Build {
         }
         features.sort();
         features.dedup();
-        Self { chip, features }
+        Self {
+            chip,
+            features,
+            keys: Vec::new(),
+        }
+    }
+
+    /// Builds keys in.
+    pub(super) fn with_keys(self, keys: Vec<String>) -> Self {
+        Self { keys, ..self }
     }
 
     pub(super) fn is_shipped(&self) -> bool {
@@ -79,6 +93,9 @@ impl Build {
         let mut cargo = cargo_in(&project.root.join("firmware"));
         cargo.args(["build", "--release", "--locked"]);
         self.select(project, &mut cargo)?;
+        if !self.keys.is_empty() {
+            cargo.env(KEYS, self.keys.join(","));
+        }
         command::run(&mut cargo)?;
         let built = cargo_target(project)
             .join(self.chip.target())

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::build::{self, Build};
 use super::chip::Chip;
+use super::update::{self, Signing};
 use super::{Sizes, chip_files, make, make_all};
 use crate::project::{Project, cargo_in};
 use crate::{command, lint};
@@ -46,7 +47,9 @@ const TESTED: [Tested; 6] = [
         features: &["emulated-network", "dev", "fault-later"],
     },
 ];
-/// The shipped program, but with the emulator's network, and taking unsigned updates.
+/// Updates of the tests are signed with this key; the file is in the repository, so it is no secret.
+const TEST_KEY: &str = "crates/e2e/keys/test-only.pub";
+/// The shipped program, but with the emulator's network, and with the key of the tests.
 const EMULATED: &[&str] = &["emulated-network", "dev"];
 /// Tells tests where the mask ROM of the ESP32-C3 is.
 const ROM: &str = "OFMON_ROM";
@@ -68,8 +71,11 @@ impl Images {
         let shipped = Build::new(Chip::Esp32c3, build::SHIPPED);
         let mut c3 = None;
         for tested in TESTED {
-            let build = Build::new(Chip::Esp32c3, tested.features);
-            let sizes = make_all(project, &build)?;
+            let mut build = Build::new(Chip::Esp32c3, tested.features);
+            if tested.features == EMULATED {
+                build = build.with_keys(vec![update::key(&project.root.join(TEST_KEY))?]);
+            }
+            let sizes = make_all(project, &build, &Signing::default())?;
             if build == shipped {
                 c3 = Some(sizes);
             }

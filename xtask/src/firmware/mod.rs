@@ -12,6 +12,7 @@ mod partitions;
 mod update;
 mod wifi_code;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -24,6 +25,7 @@ use crate::project::Project;
 use board::Board;
 use build::Build;
 use chip::Chip;
+use update::Signing;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -36,7 +38,7 @@ enum Verb {
     /// Builds the program and its image, and checks what they may take
     Build(What),
     /// Builds, and makes the file for a blank flash and the one for updates
-    Image(What),
+    Image(ImageArguments),
     /// Builds, and writes the image to a board over USB; readings on it stay
     Flash(FlashArguments),
     /// Shows what a board prints, and its Wi-Fi as a QR code
@@ -54,6 +56,14 @@ struct What {
 }
 
 #[derive(clap::Args)]
+struct ImageArguments {
+    #[command(flatten)]
+    what: What,
+    #[command(flatten)]
+    signing: Signing,
+}
+
+#[derive(clap::Args)]
 struct FlashArguments {
     /// The chip on the board
     #[arg(long, default_value = "esp32c3")]
@@ -61,6 +71,9 @@ struct FlashArguments {
     /// Features of the crate, in place of `wifi`
     #[arg(long, value_delimiter = ',')]
     features: Vec<String>,
+    /// A public key that the firmware believes updates of, such as release.pub; at most two
+    #[arg(long = "key", value_name = "FILE.pub")]
+    keys: Vec<PathBuf>,
     #[command(flatten)]
     port: board::Port,
     /// Erases the whole flash first: readings, settings and password are lost
@@ -90,16 +103,19 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
                 make(project, &build)?;
             }
         }
-        Verb::Image(what) => {
+        Verb::Image(ImageArguments { what, signing }) => {
+            let keys = signing.keys()?;
             for build in what.builds() {
-                make_all(project, &build)?;
+                make_all(project, &build.with_keys(keys.clone()), signing)?;
             }
         }
         Verb::Flash(asked) => {
-            let build = Build::new(asked.chip, &asked.features);
+            let keys = asked.keys.iter().map(|file| update::key(file));
+            let build =
+                Build::new(asked.chip, &asked.features).with_keys(keys.collect::<Result<_>>()?);
             // Before minutes of building.
             let board = Board::find(project, &asked.port)?;
-            make_all(project, &build)?;
+            make_all(project, &build, &Signing::default())?;
             board.flash(asked.chip, &build.merged(project), asked.erase)?;
         }
         Verb::Monitor(port) => Board::find(project, port)?.monitor(project)?,
@@ -136,10 +152,10 @@ fn make(project: &Project, build: &Build) -> Result<Sizes> {
 }
 
 /// Builds a program and everything that can be made of it.
-fn make_all(project: &Project, build: &Build) -> Result<Sizes> {
+fn make_all(project: &Project, build: &Build, signing: &Signing) -> Result<Sizes> {
     let sizes = make(project, build)?;
     let merged = image::make_merged(project, build)?;
-    let update = update::make(project, build)?;
+    let update = update::make(project, build, signing)?;
     println!("for a blank flash: {}", merged.display());
     println!("for a running meter: {}", update.display());
     if build.chip == Chip::Esp32c3 && !build.is_shipped() {

@@ -16,6 +16,11 @@ const DIRECTIONS: &[Direction] = &[
         tests_may: &[],
     },
     Direction {
+        name: "firmware-package",
+        may: &["protocol"],
+        tests_may: &[],
+    },
+    Direction {
         name: "nor-model",
         may: &[],
         tests_may: &[],
@@ -59,12 +64,19 @@ const DIRECTIONS: &[Direction] = &[
     // Never device, tests included: an old collector must do with what the protocol says.
     Direction {
         name: "collector",
-        may: &["protocol"],
+        may: &["firmware-package", "protocol"],
         tests_may: &["thingsboard-double"],
     },
     Direction {
         name: "ofmon",
-        may: &["collector", "emulator", "flash-store", "protocol", "sim"],
+        may: &[
+            "collector",
+            "emulator",
+            "firmware-package",
+            "flash-store",
+            "protocol",
+            "sim",
+        ],
         tests_may: &["nor-model", "thingsboard-double"],
     },
     // What a whole-system test looks at is its own affair.
@@ -73,10 +85,10 @@ const DIRECTIONS: &[Direction] = &[
         may: ALL,
         tests_may: ALL,
     },
-    // Its tasks call the others as programs; only the header of an update comes from where a meter reads it.
+    // Its tasks call the others as programs; only the file of an update comes from where others make and check it.
     Direction {
         name: "xtask",
-        may: &["protocol"],
+        may: &["firmware-package"],
         tests_may: &[],
     },
 ];
@@ -85,6 +97,7 @@ const ALL: &[&str] = &[
     "collector",
     "device",
     "emulator",
+    "firmware-package",
     "flash-store",
     "littlefs",
     "metering",

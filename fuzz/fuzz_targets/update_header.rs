@@ -92,7 +92,10 @@ fn check(input: &Input<'_>, slots: &mut Slots<Nor>, key: &VerifyingKey) {
     let image = &slots.flash().bytes()[start..][..header.image_bytes as usize];
     assert!(header.image_bytes <= HEADER_IN_SLOT);
     assert_eq!(Sha256::digest(image)[..], header.image_hash);
-    assert_eq!((header.product.as_str(), header.chip.as_str()), ("ofmon", "esp32c3"));
+    assert_eq!(
+        (header.product.as_str(), header.chip.as_str()),
+        ("ofmon", "esp32c3")
+    );
     if input.has_key {
         let bytes = header.to_bytes();
         let signature = Signature::from_bytes(&header.signature);
@@ -163,7 +166,10 @@ fuzz_target!(|input: Input<'_>| {
         }
         // An older connection has no say.
         if let [.., older, _] = claims[..] {
-            assert_eq!(update::write(&mut slots, older, &[1]), Err(UpdateError::Superseded));
+            assert_eq!(
+                update::write(&mut slots, older, &[1]),
+                Err(UpdateError::Superseded)
+            );
         }
         assert_eq!(slots.named(), Ok(Slot::Zero));
     }

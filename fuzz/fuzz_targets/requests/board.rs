@@ -1,6 +1,12 @@
 //! A board and a connection in memory.
 
-use std::{cell::Cell, convert::Infallible, future::poll_fn, task::Poll};
+use std::{
+    cell::Cell,
+    convert::Infallible,
+    future::poll_fn,
+    net::{Ipv4Addr, SocketAddrV4},
+    task::Poll,
+};
 
 use device::Board;
 use nor_model::Nor;
@@ -33,6 +39,10 @@ impl Board for StepBoard {
             false => Poll::Pending,
         })
         .await
+    }
+
+    fn address(&self) -> SocketAddrV4 {
+        SocketAddrV4::new(Ipv4Addr::new(192, 168, 4, 1), 80)
     }
 
     fn restart(&self) {

@@ -163,6 +163,9 @@ fn facts() -> Facts {
         nonce_secret: [9; 32],
         channels: [channel].into_iter().collect(),
         built_utc_ms: 0,
+        continued: None,
+        ct_ratio: 2_000,
+        update_keys: Default::default(),
     }
 }
 

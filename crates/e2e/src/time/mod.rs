@@ -4,7 +4,7 @@
 //! the truth and with bounds that are solved independently (`bounds`). What is compared:
 //!
 //! - `outside_uncertainty`: moments whose true time is farther from the stated one than the stated uncertainty.
-//! - `too_wide`: moments of honest histories for which any of these fails, each but for [`ROUNDING_MS`]:
+//! - `too_wide`: moments of honest histories for which any of these fails, each but for `ROUNDING_MS`:
 //!   the window that the time line leaves is no wider than the one that is logically possible; in a boot with anchors half
 //!   of it is at most 50 ppm of the distance to the nearest anchor and that one's own uncertainty; the stated uncertainty is
 //!   no more than from the stated time to the farther end of what is possible; without anchors it is at most 1.1 times the
